@@ -1,0 +1,57 @@
+"""Who signs in: accounts, their roles, and the one-time links of the first start."""
+
+from datetime import datetime
+
+from flask_security import AsaList, RoleMixin, UserMixin
+from sqlalchemy import Column, ForeignKey, String, Table
+from sqlalchemy.ext.mutable import MutableList
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from aegis_web.database import BigKey, Instant, Model
+
+ADMIN = "admin"
+
+account_roles = Table(
+    "account_roles",
+    Model.metadata,
+    Column("account_id", ForeignKey("accounts.id"), primary_key=True),
+    Column("role_id", ForeignKey("roles.id"), primary_key=True),
+)
+
+
+class Role(Model, RoleMixin):
+    """A named set of rights. Today everybody is an administrator."""
+
+    __tablename__ = "roles"
+
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    name: Mapped[str] = mapped_column(String(80), unique=True)
+    description: Mapped[str | None] = mapped_column(String(255))
+    permissions: Mapped[list[str] | None] = mapped_column(MutableList.as_mutable(AsaList()))
+
+
+class Account(Model, UserMixin):
+    """A person who signs in."""
+
+    __tablename__ = "accounts"
+
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    email: Mapped[str] = mapped_column(String(255), unique=True)
+    password: Mapped[str | None] = mapped_column(String(255))
+    active: Mapped[bool] = mapped_column(default=True)
+    fs_uniquifier: Mapped[str] = mapped_column(String(64), unique=True)
+    created_at: Mapped[datetime] = mapped_column(Instant)
+    zone: Mapped[str | None]  # how this person sees times; None: as the browser says
+    roles: Mapped[list[Role]] = relationship(  # type: ignore[assignment]  # UserMixin: RoleMixin
+        secondary=account_roles, lazy="joined"
+    )
+
+
+class SetupLink(Model):
+    """A link that may make the first administrator; only the hash of its token is kept."""
+
+    __tablename__ = "setup_links"
+
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    token_sha256: Mapped[str] = mapped_column(unique=True)
+    made_at: Mapped[datetime] = mapped_column(Instant)

@@ -1,0 +1,24 @@
+"""The backups table: which copies of the database there are, and how their files are called."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger
+from sqlalchemy.orm import Mapped, mapped_column
+
+from aegis_web.database import BigKey, Instant, Model
+
+
+class Backup(Model):
+    """One consistent copy of the database that was written, checked and renamed into place."""
+
+    __tablename__ = "backups"
+
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    file_name: Mapped[str] = mapped_column(unique=True)  # made by us; inside AEGIS_BACKUP_DIR
+    database: Mapped[str]  # "SQLite 3.45" or "PostgreSQL 16.4"
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str]  # hexadecimal
+    made_at: Mapped[datetime] = mapped_column(Instant, index=True)
+    seconds: Mapped[float]  # how long it took
+    made_by: Mapped[str]
+    run_id: Mapped[int | None] = mapped_column(BigKey)

@@ -1,0 +1,10 @@
+"""The commands of `flask ...`, over the same actions and queries as the pages."""
+
+from flask import Flask
+
+
+def init_app(app: Flask) -> None:
+    """Add the product's command groups to `app`."""
+    from aegis_web.cli import services
+
+    app.cli.add_command(services.group)

@@ -1,0 +1,124 @@
+"""What each setting may be: from the text in the environment to the checked value.
+
+Each rule raises ValueError with the cure as its text.
+"""
+
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+COMPONENTS = ("scheduler", "database")
+HOST = re.compile(r"\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9a-fA-F:]+\]")
+
+
+def split(value: object) -> object:
+    """The parts of a comma-separated text; anything else as it is."""
+    if not isinstance(value, str):
+        return value
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def known_components(value: tuple[str, ...]) -> tuple[str, ...]:
+    if set(value) not in ({"scheduler"}, set(COMPONENTS)):
+        raise ValueError('write "scheduler,database" (everything is kept) or "scheduler"')
+    return tuple(name for name in COMPONENTS if name in value)
+
+
+def known_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (KeyError, OSError, ValueError):
+        raise ValueError("name a zone of the IANA list, such as UTC or Europe/Berlin") from None
+    return value
+
+
+def normal_database(value: str) -> str:
+    """The SQLAlchemy URL of `value`: psycopg 3 for PostgreSQL, an absolute path for SQLite."""
+    scheme, _, rest = value.partition("://")
+    if scheme in ("postgres", "postgresql", "postgresql+psycopg") and valid_port(value):
+        return f"postgresql+psycopg://{rest}"
+    if scheme != "sqlite":
+        raise ValueError("write postgresql://user:password@host/name or sqlite:///path/to/file")
+    path = rest.removeprefix("/")
+    if not rest.startswith("/") or not path or ":memory:" in path or "?" in path:
+        raise ValueError(
+            "write sqlite:///path/to/file without options; "
+            "to keep nothing at all set AEGIS_COMPONENTS=scheduler instead"
+        )
+    return sqlite_url(Path(path).absolute())
+
+
+def valid_port(url: str) -> bool:
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False
+
+
+def sqlite_url(path: Path) -> str:
+    """The SQLAlchemy URL of the SQLite file at the absolute `path`."""
+    return f"sqlite:///{path}"
+
+
+def sqlite_path(url: str) -> Path:
+    """The file of a SQLite URL."""
+    return Path(url.removeprefix("sqlite:///"))
+
+
+def public_address(value: str) -> str:
+    parts = urlsplit(value)
+    if (
+        parts.scheme not in ("http", "https")
+        or not parts.hostname
+        or not valid_port(value)
+        or parts.path.strip("/")
+        or parts.query
+        or parts.fragment
+        or parts.username
+    ):
+        raise ValueError("write scheme and host only, such as https://jobs.example.com")
+    return value.rstrip("/")
+
+
+def host_names(value: tuple[str, ...]) -> tuple[str, ...]:
+    for name in value:
+        if name != "*" and not HOST.fullmatch(name):
+            raise ValueError(
+                "list host names without scheme and port, separated by commas, such as "
+                "jobs.example.com,.example.org (a leading dot: all below it; *: any)"
+            )
+    return value
+
+
+def module_names(value: tuple[str, ...]) -> tuple[str, ...]:
+    for name in value:
+        if not all(part.isidentifier() for part in name.split(".")):
+            raise ValueError("list importable modules, separated by commas, such as shop.jobs")
+    return value
+
+
+def mail_address(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("smtp", "smtps") or not parts.hostname or not valid_port(value):
+        raise ValueError("write smtp://user:password@host:587 or smtps://user:password@host:465")
+    return value
+
+
+def email(value: str) -> str:
+    if not re.fullmatch(r"[^@\s]+@[^@\s]+", value):
+        raise ValueError("write an e-mail address, such as ops@example.com")
+    return value
+
+
+def folders(value: tuple[Path, ...]) -> tuple[Path, ...]:
+    for path in value:
+        if not path.is_absolute() or path == Path("/") or not path.is_dir():
+            raise ValueError(f"{path} is not an existing folder with an absolute path below /")
+    return tuple(path.resolve() for path in value)
+
+
+def absolute(value: Path) -> Path:
+    if "?" in str(value):
+        raise ValueError("choose a path without a question mark")
+    return value.expanduser().absolute()

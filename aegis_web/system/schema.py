@@ -1,0 +1,58 @@
+"""The database's schema against the one this code needs.
+
+A SQLite file belongs to this process's machine, so the process brings it up to date itself. A
+PostgreSQL database is shared by releases: the release step migrates it, and a process that finds
+another schema refuses to start.
+"""
+
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from flask import current_app
+
+from aegis_web.config import Settings
+from aegis_web.database import WRITE
+from aegis_web.errors import AegisError
+from aegis_web.extensions import db
+
+
+def revisions() -> tuple[str | None, str | None]:
+    """The database's revision and the newest one that this code knows."""
+    config = Config()
+    config.set_main_option("script_location", current_app.extensions["migrate"].directory)
+    newest = ScriptDirectory.from_config(config).get_current_head()
+    with db.engines[WRITE].connect() as connection:
+        current = MigrationContext.configure(connection).get_current_revision()
+    return current, newest
+
+
+def bring_up_to_date(settings: Settings) -> None:
+    """Migrate an embedded database where it is behind; check nothing else.
+
+    Raises: AegisError when a newer release has already migrated the database.
+    """
+    if not settings.database_url.startswith("sqlite"):
+        return
+    current, newest = revisions()
+    if current != newest:
+        upgrade()
+
+
+def upgrade() -> None:
+    """Run every migration that the database lacks."""
+    from flask_migrate import upgrade as run_migrations
+
+    run_migrations()
+
+
+def require_current() -> None:
+    """Refuse to go on with a schema that this code does not know.
+
+    Raises: AegisError naming both revisions and the cure.
+    """
+    current, newest = revisions()
+    if current != newest:
+        raise AegisError(
+            f"the database is at revision {current or 'none'}, this release needs {newest}: "
+            "run `flask --app app db upgrade` (the Procfile's release step) first"
+        )

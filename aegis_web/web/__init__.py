@@ -1,0 +1,16 @@
+"""What all pages share: fragment or page, headers, formats, errors, charts, the look."""
+
+from flask import Flask
+
+from aegis_web.config import Settings
+from aegis_web.web import errors, formats, headers, navigation, static, theme
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    """Bind everything that pages share to `app`."""
+    headers.init_app(app, https=settings.cookies_secure)
+    static.init_app(app)
+    formats.init_app(app)
+    theme.init_app(app)
+    navigation.init_app(app)
+    errors.init_app(app)

@@ -1,0 +1,32 @@
+"""How Alembic reaches the product's tables: through the writing engine of the running app."""
+
+import logging
+
+from alembic import context
+from flask import current_app
+
+from aegis_web.database import WRITE, Model
+
+logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
+def run() -> None:
+    """Run the migrations over one connection, all in one transaction."""
+    db = current_app.extensions["migrate"].db
+    with db.engines[WRITE].connect() as connection:
+        if connection.dialect.name == "postgresql":  # two releases at once: the second waits
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7108114)")
+        context.configure(
+            connection=connection,
+            target_metadata=Model.metadata,
+            render_as_batch=True,
+            compare_type=True,
+        )
+        with context.begin_transaction():
+            context.run_migrations()
+        connection.commit()
+
+
+if context.is_offline_mode():
+    raise SystemExit("migrations run against a live database only: leave out --sql")
+run()

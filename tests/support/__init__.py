@@ -1,0 +1,1 @@
+"""Fixtures and small tools of the tests, one file per concern."""

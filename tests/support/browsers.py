@@ -1,0 +1,104 @@
+"""Real Chromium for the tests, strict: any script error or CSP report fails the test."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from scripts.browser import system_chromium
+
+AXE = Path(__file__).parents[1] / "vendor" / "axe-4.14.1.min.js"
+FLAGS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+WIDTHS = {1440: 900, 390: 844}
+AXE_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+OpenPage = Callable[..., Page]
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """The system's Chromium, else the one that Playwright has downloaded."""
+    with sync_playwright() as playwright:
+        path = system_chromium() or playwright.chromium.executable_path
+        if not os.path.exists(path):
+            pytest.skip("there is no Chromium: run `make browser`")
+        browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(chromium: Browser) -> Iterator[OpenPage]:
+    """Opens pages, each in a browser profile of its own: width 1440 or 390, light or dark.
+
+    Fails the test for an error in the console, an uncaught exception or a CSP report.
+    """
+    contexts, complaints = [], Complaints()
+
+    def open_one(width: int = 1440, theme: str = "light", **options: Any) -> Page:
+        options = {"viewport": {"width": width, "height": WIDTHS.get(width, 900)}, **options}
+        context = chromium.new_context(color_scheme=theme, accept_downloads=True, **options)
+        context.set_default_timeout(10_000)
+        contexts.append(context)
+        page = context.new_page()
+        complaints.watch(page)
+        return page
+
+    open_one.complaints = complaints  # type: ignore[attr-defined]
+    yield open_one
+    for context in contexts:
+        context.close()
+    assert not complaints.texts, "\n".join(complaints.texts)
+
+
+@pytest.fixture
+def page(open_page: OpenPage) -> Page:
+    """A page 1440 wide, light."""
+    return open_page()
+
+
+class Complaints:
+    """What the browser held against our pages."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.expected: list[str] = []
+
+    def expect(self, part: str) -> None:
+        """Let complaints pass that contain `part`, such as "422" for a refused form."""
+        self.expected.append(part)
+
+    def watch(self, page: Page) -> None:
+        page.on("console", lambda message: self.note(message.type, f"{page.url}: {message.text}"))
+        page.on("pageerror", lambda error: self.note("error", f"{page.url}: {error}"))
+
+    def note(self, kind: str, text: str) -> None:
+        """Keep an error. Chromium reports what the CSP forbids as an error in the console."""
+        if kind == "error" and not any(part in text for part in self.expected):
+            self.texts.append(text)
+
+
+def assert_accessible(page: Page) -> None:
+    """Fail with what axe-core finds on the page as it stands: WCAG 2.2 AA and best practice."""
+    if not page.evaluate("typeof window.axe === 'object'"):
+        page.evaluate(AXE.read_text())  # evaluated by the debugger, so no CSP stands in its way
+    found = page.evaluate(
+        "rules => axe.run(document, {runOnly: rules, resultTypes: ['violations']})", AXE_RULES
+    )
+    lines = [
+        f"{violation['id']}: {node['html']}\n  {node['failureSummary']}"
+        for violation in found["violations"]
+        for node in violation["nodes"]
+    ]
+    assert not lines, f"{page.url}\n" + "\n".join(lines)
+
+
+def assert_fits(page: Page) -> None:
+    """Fail when the page is wider than the window, so that one would scroll sideways."""
+    wide, window = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+    assert wide <= window, f"{page.url} is {wide} px wide in a window of {window} px"
