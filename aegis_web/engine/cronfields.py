@@ -1,0 +1,141 @@
+"""The grammar that all fields of a cron rule share: lists of values, ranges and steps."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+MONTH_NAMES = {
+    name: number
+    for number, name in enumerate(
+        ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"), 1
+    )
+}
+SHOWN_LENGTH = 40
+
+PART = re.compile(
+    r"(?:(?P<star>\*)|(?P<first>[0-9]+|[a-z]+)(?:-(?P<last>[0-9]+|[a-z]+))?)(?:/(?P<step>[0-9]+))?",
+    re.ASCII,
+)
+
+
+Special = Callable[[str], Sequence[int] | None]
+
+
+class BadField(Exception):
+    """Why a part of a field cannot be read; its callers make a message for people of it."""
+
+
+@dataclass(frozen=True)
+class FieldKind:
+    """What one field may hold."""
+
+    label: str  # as people call it
+    low: int
+    high: int
+    names: Mapping[str, int] = field(default_factory=dict)
+    names_take_steps: bool = True
+    allowed: str = ""  # "0 to 59"; made from low and high if empty
+
+    def describe(self) -> str:
+        """What is allowed, for the end of an error."""
+        values = self.allowed or f"{self.low} to {self.high}"
+        middle = (self.low + self.high) // 2
+        return (
+            f"Allowed: {values}; also * for every one, ranges ({self.low}-{middle}), "
+            f"steps (*/2) and lists ({self.low},{middle})."
+        )
+
+
+@dataclass(frozen=True)
+class FieldValues:
+    """A field as read: its values in order."""
+
+    text: str
+    values: tuple[int, ...]
+
+    @property
+    def starts_with_star(self) -> bool:
+        """What cron's rules for days and for clock changes go by."""
+        return self.text.startswith("*")
+
+
+def shown(text: str) -> str:
+    """`text` as it can stand in a message: printable, and not too long."""
+    clean = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return clean if len(clean) <= SHOWN_LENGTH else clean[: SHOWN_LENGTH - 1] + "…"
+
+
+def read_field(kind: FieldKind, text: str, special: Special | None = None) -> FieldValues:
+    """The values of a field; `special` may take parts first (and answer which values they add).
+
+    Raises: BadField.
+    """
+    values: set[int] = set()
+    for part in text.lower().split(","):
+        part = part.strip()
+        taken = special(part) if special else None
+        values.update(read_part(kind, part) if taken is None else taken)
+    return FieldValues(text, tuple(sorted(values)))
+
+
+def read_part(kind: FieldKind, part: str) -> Sequence[int]:
+    """The values of one part of a list, such as `5`, `1-5`, `*/10` or `fri-mon`."""
+    if not part:
+        raise BadField("there is nothing between two commas, or at an end of the list")
+    match = PART.fullmatch(part)
+    if match is None:
+        raise BadField(_hint(kind, part) or f'"{shown(part)}" is not understood')
+    step = _step(match["step"])
+    if match["star"]:
+        return range(kind.low, kind.high + 1, step or 1)
+    first = _value(kind, match["first"])
+    if match["step"] and not kind.names_take_steps and not match["first"].isdigit():
+        raise BadField(f'"{shown(part)}": a step works with numbers, not with names')
+    if match["last"] is None:
+        return range(first, (kind.high if step else first) + 1, step or 1)
+    last = _value(kind, match["last"])
+    if first <= last:
+        return range(first, last + 1, step or 1)
+    if match["first"].isdigit() or match["last"].isdigit():
+        raise BadField(
+            f'"{shown(part)}" runs backwards; write two ranges with a comma between them'
+        )
+    around = sorted(set(kind.names.values()))
+    start, end = around.index(first), around.index(last)
+    return (around[start:] + around[: end + 1])[:: step or 1]
+
+
+def _step(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not int(text):
+        raise BadField("a step must be 1 or more")
+    return int(text)
+
+
+def _value(kind: FieldKind, text: str) -> int:
+    if not text.isdigit():
+        if text in kind.names:
+            return kind.names[text]
+        raise BadField(_hint(kind, text) or f'"{shown(text)}" is not understood')
+    if not kind.low <= int(text) <= kind.high:
+        where = "above" if int(text) > kind.high else "below"
+        bound = kind.high if int(text) > kind.high else kind.low
+        raise BadField(f"{shown(text)} is {where} {bound}")
+    return int(text)
+
+
+def _hint(kind: FieldKind, part: str) -> str | None:
+    """A better word than "not understood" for what people do write."""
+    if part == "?":
+        return '"?" belongs to other schedulers; write *'
+    if re.fullmatch(r"h(\(.*\))?(/[0-9]+)?", part):
+        return '"H" (a hashed value) is not supported; write a number of your own choice'
+    if part.startswith("-") or re.fullmatch(r"[0-9]*\.[0-9]+", part):
+        return f'"{shown(part)}" is not a whole number from {kind.low} up'
+    for name in kind.names:
+        if part.startswith(name) and part.isalpha():
+            return f'"{shown(part)}" is not understood; use the first three letters: {name}'
+    if kind.names and part.isalpha():
+        return f'"{shown(part)}" is none of {", ".join(kind.names)}'
+    return None

@@ -1,0 +1,101 @@
+"""Triggers: the immutable rules that yield fire times, to and from JSON and APScheduler.
+
+The kinds themselves are in `trigger_kinds`, the bridge to APScheduler in `aps_triggers`; the rest
+of the product imports all of it from here.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from aegis_web.engine import cron
+from aegis_web.engine.aps_triggers import (
+    LedgerTrigger,
+    as_apscheduler,
+    from_apscheduler,
+    jitter_of,
+)
+from aegis_web.engine.trigger_kinds import (
+    CALENDAR_UNITS,
+    UNIT_SECONDS,
+    CronTrigger,
+    DateTrigger,
+    FieldsTrigger,
+    IntervalTrigger,
+    Trigger,
+    zone_named,
+)
+from aegis_web.errors import Invalid
+
+__all__ = [
+    "CALENDAR_UNITS",
+    "UNIT_SECONDS",
+    "CronTrigger",
+    "DateTrigger",
+    "FieldsTrigger",
+    "IntervalTrigger",
+    "LedgerTrigger",
+    "Trigger",
+    "as_apscheduler",
+    "from_apscheduler",
+    "from_json",
+    "jitter_of",
+    "preview",
+    "zone_named",
+]
+
+KEYS = {
+    "cron": ("expression",),
+    "fields": ("fields",),
+    "interval": ("every", "unit", "anchor"),
+    "date": ("at",),
+}  # what each kind needs besides "kind" and "zone"
+
+
+def from_json(data: Mapping[str, Any]) -> Trigger:
+    """The trigger that `to_json` described.
+
+    Raises: Invalid for a kind, a key or a value that is missing, unknown or cannot be used.
+    """
+    kind = data.get("kind")
+    if not isinstance(kind, str) or kind not in KEYS:
+        raise Invalid({"kind": f"There is no kind {kind!r}. Choose one of {', '.join(KEYS)}."})
+    required = {"kind", "zone", *KEYS[kind]}
+    for name in required - data.keys():
+        raise Invalid({name: f"A trigger of kind {kind} needs it."})
+    for name in data.keys() - required - (set() if kind == "date" else {"starts_at", "ends_at"}):
+        raise Invalid({name: f"A trigger of kind {kind} has no such value."})
+    return _read(kind, data)
+
+
+def preview(trigger: Trigger, after: datetime, n: int) -> list[datetime]:
+    """The next `n` fire times after `after`, or as many as there are."""
+    found: list[datetime] = []
+    instant = trigger.next_after(after)
+    while instant is not None and len(found) < n:
+        found.append(instant)
+        instant = trigger.next_after(instant)
+    return found
+
+
+def _read(kind: str, data: Mapping[str, Any]) -> Trigger:
+    zone = zone_named(data["zone"])
+    if kind == "date":
+        return DateTrigger(_instant(data, "at"), zone)
+    starts_at = _instant(data, "starts_at") if "starts_at" in data else None
+    ends_at = _instant(data, "ends_at") if "ends_at" in data else None
+    if kind == "cron":
+        return CronTrigger(cron.parse(str(data["expression"])), zone, starts_at, ends_at)
+    if kind == "fields":
+        if not isinstance(data["fields"], Mapping):
+            raise Invalid({"fields": "This needs the fields by name."})
+        return FieldsTrigger(data["fields"], zone, starts_at, ends_at)
+    anchor = _instant(data, "anchor")
+    return IntervalTrigger(data["every"], data["unit"], anchor, zone, starts_at, ends_at)
+
+
+def _instant(data: Mapping[str, Any], name: str) -> datetime:
+    try:
+        return datetime.fromisoformat(data[name])
+    except (TypeError, ValueError):
+        raise Invalid({name: "This is not a date and time in ISO 8601 with an offset."}) from None
