@@ -1,0 +1,364 @@
+"""How a job changes without losing a fire time.
+
+Each function runs inside the caller's transaction. Before a job stops being what it was, the fire
+times that its old self still owed are settled; then it changes; and the audit row is added. The
+actions of the browser and APScheduler's own methods both come here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from aegis_web.audit.models import Actor, audit_entry
+from aegis_web.clock import from_us, to_us
+from aegis_web.engine import ledger
+from aegis_web.engine.claim import lane_of
+from aegis_web.engine.decide import Due, Policy, Verdict, decide, due, summary
+from aegis_web.engine.triggers import DateTrigger, Trigger, from_json
+from aegis_web.errors import Conflict
+from aegis_web.jobs.models import CatchUp, Job, JobState, Origin, Overlap
+from aegis_web.registry import Registry
+from aegis_web.runs.models import Kind, Reason, Run, RunDetails, RunStatus
+
+DEFINITION = (
+    "name",
+    "description",
+    "owner",
+    "tags",
+    "service",
+    "arguments",
+    "trigger",
+    "grace_seconds",
+    "overlap",
+    "max_running",
+    "catch_up",
+    "timeout_seconds",
+    "jitter_seconds",
+)  # what a person or a declaration decides about a job; the rest follows
+
+
+@dataclass(frozen=True)
+class NewJob:
+    """The definition of a job, ready to be stored. Arguments are sealed."""
+
+    key: str
+    name: str
+    service: str
+    trigger: Trigger
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    description: str = ""
+    owner: str = ""
+    tags: tuple[str, ...] = ()
+    origin: Origin = Origin.USER
+    declaration: Mapping[str, Any] | None = None
+    grace_seconds: int | None = None
+    overlap: Overlap = Overlap.SKIP
+    max_running: int = 1
+    catch_up: CatchUp = CatchUp.LATEST
+    timeout_seconds: int | None = None
+    jitter_seconds: int = 0
+    paused: bool = False
+
+
+def definition(job: Job) -> dict[str, Any]:
+    """What the audit keeps of a job. Secrets stand in it only encrypted."""
+    return {name: getattr(job, name) for name in DEFINITION}
+
+
+def now_of(session: Session) -> datetime:
+    """The database's present instant."""
+    return from_us(ledger.now_us(session.connection()))
+
+
+def add(session: Session, new: NewJob, actor: Actor) -> Job:
+    """Store a new job; its first fire time lies after now (a date's may have passed).
+
+    Raises: Conflict when a live job has that key.
+    """
+    if session.scalar(select(Job.id).where(Job.key == new.key, Job.deleted_at.is_(None))):
+        raise Conflict(f"There is already a job {new.key!r}. Choose another name.")
+    now = now_of(session)
+    first = first_fire_time(new.trigger, now)
+    state = JobState.ACTIVE if first else JobState.FINISHED
+    job = Job(
+        key=new.key,
+        name=new.name,
+        description=new.description,
+        owner=new.owner,
+        tags=list(new.tags),
+        origin=new.origin,
+        declaration=None if new.declaration is None else dict(new.declaration),
+        service=new.service,
+        arguments=dict(new.arguments),
+        trigger=new.trigger.to_json(),
+        trigger_kind=new.trigger.kind,
+        zone=str(new.trigger.zone),
+        state=JobState.PAUSED if new.paused and first else state,
+        next_run_at=first,
+        grace_seconds=new.grace_seconds,
+        overlap=new.overlap,
+        max_running=new.max_running,
+        catch_up=new.catch_up,
+        timeout_seconds=new.timeout_seconds,
+        jitter_seconds=new.jitter_seconds,
+        created_at=now,
+        created_by=actor.name,
+        updated_at=now,
+        updated_by=actor.name,
+    )
+    session.add(job)
+    session.flush()
+    session.add(audit_entry(actor, "job.create", f"job:{job.id}", None, definition(job)))
+    return job
+
+
+def first_fire_time(trigger: Trigger, now: datetime) -> datetime | None:
+    """Where the cursor of a new job starts."""
+    if isinstance(trigger, DateTrigger):
+        return trigger.at
+    return trigger.next_after(now)
+
+
+def lock(session: Session, job_id: int) -> Job | None:
+    """The live job `job_id`, locked until the transaction ends; None when there is none."""
+    query = select(Job).where(Job.id == job_id, Job.deleted_at.is_(None)).with_for_update()
+    return session.scalar(query, execution_options={"populate_existing": True})
+
+
+def change(
+    session: Session, job: Job, values: Mapping[str, Any], registry: Registry, actor: Actor
+) -> None:
+    """Give a job new values for any of `DEFINITION`; `trigger` is a Trigger.
+
+    A new trigger rules from now on; what the old one owed until now is settled first.
+    """
+    before = definition(job)
+    trigger = values.get("trigger")
+    retimed = trigger is not None and trigger.to_json() != before["trigger"]
+    if job.state == JobState.PAUSED and retimed:
+        settle(session, job, registry, passed=Reason.PAUSED)
+    elif job.state == JobState.ACTIVE:
+        settle(session, job, registry)
+    for name, value in values.items():
+        if name != "trigger":
+            setattr(job, name, value)
+    if trigger is not None and retimed:
+        retime(job, trigger, now_of(session))
+    job.problem = problem_of(job, registry)
+    touch(session, job, actor)
+    after = definition(job)
+    changed = [name for name in DEFINITION if before[name] != after[name]]
+    if changed:
+        session.add(
+            audit_entry(
+                actor,
+                "job.change",
+                f"job:{job.id}",
+                {name: before[name] for name in changed},
+                {name: after[name] for name in changed},
+            )
+        )
+
+
+def retime(job: Job, trigger: Trigger, now: datetime) -> None:
+    """Give a job a new trigger that rules after `now`; a finished job comes to life by it."""
+    job.trigger = trigger.to_json()
+    job.trigger_kind, job.zone = trigger.kind, str(trigger.zone)
+    job.next_run_at = trigger.next_after(now)
+    if job.next_run_at is None:
+        job.state = JobState.FINISHED
+    elif job.state == JobState.FINISHED:
+        job.state = JobState.ACTIVE
+
+
+def move_cursor(
+    session: Session, job: Job, registry: Registry, next_run_at: datetime, actor: Actor
+) -> None:
+    """Set the next fire time by hand (APScheduler's `next_run_time`)."""
+    settle(session, job, registry)
+    before, job.next_run_at = job.next_run_at, next_run_at
+    touch(session, job, actor)
+    session.add(
+        audit_entry(
+            actor,
+            "job.move",
+            f"job:{job.id}",
+            {"next_run_at": before and before.isoformat()},
+            {"next_run_at": next_run_at.isoformat()},
+        )
+    )
+
+
+def touch(session: Session, job: Job, actor: Actor) -> None:
+    """Note who changed a job; forms and caches of the former revision are stale from now on."""
+    job.revision += 1
+    job.updated_at, job.updated_by = now_of(session), actor.name
+    session.flush()
+
+
+def problem_of(job: Job, registry: Registry) -> str | None:
+    """Why a job is broken, in words for people; None when it is whole."""
+    function = registry.find(job.service)
+    if function is None:
+        return registry.why_missing(job.service)
+    return function.problem(job.arguments)
+
+
+def pause(session: Session, job: Job, registry: Registry, actor: Actor, reason: str = "") -> None:
+    """Stop a job's trigger: its cursor stands still until `resume`.
+
+    Raises: Conflict when the job is not active.
+    """
+    expect(job, JobState.ACTIVE)
+    settle(session, job, registry)
+    if job.next_run_at is None:
+        raise Conflict("This job has just had its last fire time: there is nothing to pause.")
+    job.state, job.pause_reason = JobState.PAUSED, reason
+    touch(session, job, actor)
+    session.add(
+        audit_entry(actor, "job.pause", f"job:{job.id}", {"state": "active"}, {"reason": reason})
+    )
+
+
+def resume(
+    session: Session,
+    job: Job,
+    registry: Registry,
+    actor: Actor,
+    catch_up: CatchUp = CatchUp.NONE,
+) -> None:
+    """Let a paused job's trigger go on; every fire time passed meanwhile is settled.
+
+    `catch_up` says which of them run: none, the latest, or all (the newest thousand).
+    Raises: Conflict when the job is not paused.
+    """
+    expect(job, JobState.PAUSED)
+    settle(session, job, registry, passed=Reason.PAUSED, catch_up=catch_up)
+    job.state = JobState.FINISHED if job.next_run_at is None else JobState.ACTIVE
+    job.pause_reason = ""
+    touch(session, job, actor)
+    session.add(
+        audit_entry(
+            actor, "job.resume", f"job:{job.id}", {"state": "paused"}, {"catch_up": catch_up}
+        )
+    )
+
+
+def delete(session: Session, job: Job, registry: Registry, actor: Actor) -> None:
+    """Take a job out of all lists; its runs stay, its name is free, queued runs are cancelled."""
+    if job.state == JobState.PAUSED:
+        settle(session, job, registry, passed=Reason.PAUSED, catch_up=CatchUp.NONE)
+    else:
+        settle(session, job, registry)
+    now = now_of(session)
+    queued = (
+        update(Run)
+        .where(Run.job_id == job.id, Run.status == RunStatus.QUEUED)
+        .values(status=RunStatus.CANCELLED, reason=Reason.DELETED, finished_at=now)
+    )
+    cancelled = len(session.scalars(queued.returning(Run.id)).all())
+    if cancelled:
+        ledger.count(session.connection(), to_us(now), [(job.id, RunStatus.CANCELLED, cancelled)])
+    job.deleted_at, job.next_run_at, job.declared = now, None, False
+    touch(session, job, actor)
+    session.add(audit_entry(actor, "job.delete", f"job:{job.id}", definition(job), None))
+
+
+def request_run(
+    session: Session,
+    job: Job,
+    registry: Registry,
+    actor: Actor,
+    request_key: str | None = None,
+    arguments: Mapping[str, Any] | None = None,
+) -> int:
+    """Queue a manual run; the run's number. The same `request_key` gives the same run again.
+
+    `arguments` (sealed) replace the job's own for this run.
+    """
+    if request_key is not None:
+        known = session.scalar(select(Run.id).where(Run.request_key == request_key))
+        if known is not None:
+            return known
+    run = Run(
+        job_id=job.id,
+        kind=Kind.MANUAL,
+        status=RunStatus.QUEUED,
+        lane=lane_of(registry, job.service),
+        queued_at=now_of(session),
+        requested_by=actor.name,
+        request_key=request_key,
+    )
+    session.add(run)
+    session.flush()
+    if arguments is not None:
+        session.add(RunDetails(run_id=run.id, arguments=dict(arguments)))
+    session.add(audit_entry(actor, "job.run", f"job:{job.id}", None, {"run": run.id}))
+    return run.id
+
+
+def expect(job: Job, state: JobState) -> None:
+    """Raises: Conflict when the job is in another state."""
+    if job.state != state:
+        raise Conflict(f"This job is {job.state}, not {state}: somebody else was first.")
+
+
+def settle(
+    session: Session,
+    job: Job,
+    registry: Registry,
+    *,
+    passed: Reason | None = None,
+    catch_up: CatchUp | None = None,
+) -> None:
+    """Give every fire time from the job's cursor to now its row, and move the cursor past now.
+
+    With `passed`, those that `catch_up` does not run are skipped for that reason.
+    """
+    now = now_of(session)
+    if job.next_run_at is None or job.next_run_at > now:
+        return
+    connection = session.connection()
+    fires = due(from_json(job.trigger), job.next_run_at, now)
+    policy = policy_of(job, registry)
+    if passed is None:
+        running = ledger.open_runs(connection, [job.id]).get(job.id, 0)
+        verdicts = list(decide(fires, policy, now, running))
+    else:
+        verdicts = passed_verdicts(fires, passed, catch_up or CatchUp.NONE, policy)
+    lane = lane_of(registry, job.service)
+    claims = [ledger.Claim(job.id, lane, verdict) for verdict in verdicts]
+    ledger.insert_runs(connection, claims, to_us(now))
+    job.next_run_at = fires.next_run_at
+    if job.next_run_at is None and job.state == JobState.ACTIVE:
+        job.state = JobState.FINISHED
+    session.flush()
+
+
+def passed_verdicts(fires: Due, reason: Reason, catch_up: CatchUp, policy: Policy) -> list[Verdict]:
+    """The rows of fire times that passed while the job was not to run."""
+    verdicts = []
+    if fires.older_from is not None:
+        verdicts.append(summary(fires, reason, RunStatus.SKIPPED))
+    wanted = {CatchUp.NONE: 0, CatchUp.LATEST: 1, CatchUp.ALL: len(fires.newest)}[catch_up]
+    for place, fire_at in enumerate(fires.newest, start=1):
+        runs = place > len(fires.newest) - wanted and not policy.broken
+        status = RunStatus.QUEUED if runs else RunStatus.SKIPPED
+        verdicts.append(Verdict(fire_at, status, None if runs else reason))
+    return verdicts
+
+
+def policy_of(job: Job, registry: Registry) -> Policy:
+    """The rules of a stored job."""
+    return Policy(
+        grace_seconds=job.grace_seconds,
+        overlap=job.overlap,
+        max_running=job.max_running,
+        catch_up=job.catch_up,
+        jitter_seconds=job.jitter_seconds,
+        broken=job.problem is not None or registry.find(job.service) is None,
+    )

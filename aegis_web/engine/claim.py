@@ -1,0 +1,196 @@
+"""Claim and promote: from due jobs to rows of the ledger, and from queued rows to attempts."""
+
+import json
+import random
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from aegis_web.clock import from_us
+from aegis_web.engine import ledger
+from aegis_web.engine.attempt import Attempt, JobFacts
+from aegis_web.engine.decide import Policy, decide, due
+from aegis_web.engine.triggers import Trigger, from_json
+from aegis_web.jobs.models import Overlap
+from aegis_web.registry import Registry
+from aegis_web.runs.models import Kind, Lane
+
+CACHED_JOBS = 20_000
+SPARE = 20  # queued rows looked at beyond the room there is: some may not run yet
+PAGES = 10  # looks in one turn
+
+
+@dataclass(frozen=True)
+class KnownJob:
+    """One revision of a job, parsed."""
+
+    facts: JobFacts
+    trigger: Trigger
+    policy: Policy
+    lane: Lane
+
+
+class JobCache:
+    """Parsed jobs by id and revision, so that a fire time parses nothing."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._jobs: OrderedDict[int, KnownJob] = OrderedDict()
+
+    def get(
+        self, connection: Connection, revisions: Iterable[tuple[int, int]]
+    ) -> Mapping[int, KnownJob]:
+        """The jobs with the given (id, revision), by id; unknown ones are read in one query."""
+        wanted = dict(revisions)
+        stale = [id for id, revision in wanted.items() if not self._fresh(id, revision)]
+        if stale:
+            self._load(connection, stale)
+        return {id: self._jobs[id] for id in wanted}
+
+    def _fresh(self, id: int, revision: int) -> bool:
+        known = self._jobs.get(id)
+        return known is not None and known.facts.revision == revision
+
+    def _load(self, connection: Connection, ids: list[int]) -> None:
+        select = f"""
+            SELECT id, revision, key, name, service, arguments, problem, "trigger",
+                   grace_seconds, overlap, max_running, catch_up, timeout_seconds, jitter_seconds
+            FROM jobs WHERE {ledger.dialect_of(connection).among("id")}
+        """
+        while len(self._jobs) > CACHED_JOBS:
+            self._jobs.popitem(last=False)
+        for row in ledger.execute(connection, select, ids):
+            self._jobs[row.id] = known_job(row, self._registry)
+
+
+def known_job(row: Any, registry: Registry) -> KnownJob:
+    """Parse one row of `jobs`."""
+    service = registry.find(row.service)
+    return KnownJob(
+        JobFacts(
+            id=row.id,
+            revision=row.revision,
+            key=row.key,
+            name=row.name,
+            service=row.service,
+            arguments=document(row.arguments),
+            timeout_seconds=row.timeout_seconds or (service.timeout_seconds if service else None),
+        ),
+        from_json(document(row.trigger)),
+        Policy(
+            grace_seconds=row.grace_seconds,
+            overlap=row.overlap,
+            max_running=row.max_running,
+            catch_up=row.catch_up,
+            jitter_seconds=row.jitter_seconds,
+            broken=row.problem is not None or service is None,
+        ),
+        lane_of(registry, row.service),
+    )
+
+
+def document(value: Any) -> Any:
+    """A JSON column's value, whether or not the driver has parsed it."""
+    return json.loads(value) if isinstance(value, str) else value
+
+
+def lane_of(registry: Registry, service: str) -> Lane:
+    """Where runs of a service function execute."""
+    function = registry.find(service)
+    return Lane.LOOP if function is not None and function.is_async else Lane.THREAD
+
+
+def claim(connection: Connection, cache: JobCache, now: int, limit: int) -> int:
+    """Give each due fire time of up to `limit` jobs its row and move their cursors on.
+
+    Returns: how many jobs were due; `limit` means that there may be more.
+    """
+    rows = ledger.due_jobs(connection, now, limit)
+    if not rows:
+        return 0
+    jobs = cache.get(connection, ((row.id, row.revision) for row in rows))
+    running = ledger.open_runs(connection, [row.id for row in rows])
+    claims: list[ledger.Claim] = []
+    cursors = {}
+    for row in rows:
+        job = jobs[row.id]
+        fires = due(job.trigger, from_us(row.next_run_at), from_us(now))
+        verdicts = decide(
+            fires,
+            job.policy,
+            from_us(now),
+            running.get(row.id, 0),
+            random.random(),  # noqa: S311
+        )
+        claims.extend(ledger.Claim(row.id, job.lane, verdict) for verdict in verdicts)
+        cursors[row.id] = fires.next_run_at
+    ledger.insert_runs(connection, claims, now)
+    ledger.advance(connection, cursors)
+    return len(rows)
+
+
+def promote(
+    connection: Connection, cache: JobCache, now: int, room: Mapping[Lane, int], node_id: int
+) -> list[Attempt]:
+    """Make as many queued runs this node's running ones as there is `room` for."""
+    left = {lane: places for lane, places in room.items() if places > 0}
+    chosen: list[Any] = []
+    after = 0
+    for _ in range(PAGES):
+        if not left:
+            break
+        limit = sum(left.values()) + SPARE
+        rows = ledger.waiting(connection, now, list(left), after, limit)
+        if not rows:
+            break
+        chosen.extend(pick(connection, rows, left))
+        after = rows[-1].id
+        if len(rows) < limit:
+            break
+    return attempts(connection, cache, chosen, now, node_id)
+
+
+def pick(connection: Connection, rows: list[Any], left: dict[Lane, int]) -> list[Any]:
+    """Those of `rows` that there is room for, and whose job may run once more."""
+    running = ledger.running_counts(connection, sorted({row.job_id for row in rows}))
+    chosen = []
+    for row in rows:
+        lane = Lane(row.lane)
+        number = running.get(row.job_id, 0)
+        if lane not in left or (row.overlap != Overlap.RUN and number >= row.max_running):
+            continue
+        running[row.job_id] = number + 1
+        left[lane] -= 1
+        if not left[lane]:
+            del left[lane]
+        chosen.append(row)
+    return chosen
+
+
+def attempts(
+    connection: Connection, cache: JobCache, rows: list[Any], now: int, node_id: int
+) -> list[Attempt]:
+    """Promote `rows` and describe each as an attempt."""
+    if not rows:
+        return []
+    mine = ledger.promote(connection, [row.id for row in rows], node_id, now)
+    manual = [row.id for row in rows if row.kind == Kind.MANUAL]
+    given = ledger.request_arguments(connection, manual) if manual else {}
+    jobs = cache.get(connection, {(row.job_id, row.revision) for row in rows})
+    return [
+        Attempt(
+            run_id=row.id,
+            number=row.attempt,
+            node_id=node_id,
+            job=jobs[row.job_id].facts,
+            fire_at=None if row.fire_at is None else from_us(row.fire_at),
+            requested_by=row.requested_by,
+            lane=Lane(row.lane),
+            arguments=given.get(row.id, jobs[row.job_id].facts.arguments),
+        )
+        for row in rows
+        if row.id in mine
+    ]

@@ -1,0 +1,126 @@
+"""What becomes of the fire times of one job that are due: the policies, as pure functions.
+
+Knows no database and no clock. A verdict is one row of the ledger.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from aegis_web.engine.triggers import Trigger
+from aegis_web.jobs.models import CatchUp, Overlap
+from aegis_web.runs.models import Kind, Reason, RunStatus
+
+BACKLOG_CAP = 1000  # fire times of one job that get a row each; older ones share a summary row
+LONGEST_GRACE = timedelta(hours=1)  # of a job that has no grace time of its own
+TICK = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The rules of one job that decide about a due fire time."""
+
+    grace_seconds: int | None  # None: up to the next fire time, at most LONGEST_GRACE
+    overlap: str
+    max_running: int
+    catch_up: str
+    jitter_seconds: int
+    broken: bool  # its function is missing or its arguments do not fit
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The row that one fire time gets. QUEUED means: it may run."""
+
+    fire_at: datetime
+    status: RunStatus
+    reason: Reason | None = None
+    not_before: datetime | None = None
+    kind: Kind = Kind.SCHEDULED
+    range_from: datetime | None = None  # of a summary row: its first fire time,
+    range_count: int | None = None  # and how many it stands for
+
+
+@dataclass(frozen=True)
+class Due:
+    """The fire times of a job from its cursor to now, and where the cursor goes next."""
+
+    newest: tuple[datetime, ...]  # oldest first, at most BACKLOG_CAP
+    older_from: datetime | None  # the first fire time that got no place in `newest`
+    older_until: datetime | None  # the last such
+    older_count: int
+    next_run_at: datetime | None  # None: the trigger has ended
+
+
+def due(trigger: Trigger, cursor: datetime, now: datetime) -> Due:
+    """The fire times from `cursor` (itself one) to `now`, both included.
+
+    Cheap for one fire time; for a backlog it costs by `BACKLOG_CAP`, not by its length.
+    """
+    following = trigger.next_after(cursor)
+    if following is None or following > now:
+        return Due((cursor,), None, None, 0, following)
+    newest = trigger.last_between(cursor - TICK, now, BACKLOG_CAP)
+    older = trigger.count_between(cursor - TICK, now) - len(newest)
+    if newest[0] <= cursor or older <= 0:
+        return Due(tuple(newest), None, None, 0, trigger.next_after(newest[-1]))
+    until = trigger.last_between(cursor - TICK, newest[0] - TICK, 1)[0]
+    return Due(tuple(newest), cursor, until, older, trigger.next_after(newest[-1]))
+
+
+def decide(
+    due: Due, policy: Policy, now: datetime, open_runs: int, jitter: float = 0.0
+) -> Iterator[Verdict]:
+    """One verdict for each fire time in `due`, oldest first.
+
+    `open_runs` is how many runs of the job are queued or running; `jitter` lies in 0..1.
+    """
+    if due.older_from is not None:
+        yield summary(due, Reason.BROKEN if policy.broken else Reason.BACKLOG)
+    for fire_at in due.newest:
+        verdict = judge(fire_at, due, policy, now, open_runs, jitter)
+        open_runs += verdict.status is RunStatus.QUEUED
+        yield verdict
+
+
+def summary(due: Due, reason: Reason, status: RunStatus = RunStatus.MISSED) -> Verdict:
+    """The one row for the fire times that are too many for rows of their own."""
+    assert due.older_until is not None
+    return Verdict(
+        due.older_until,
+        status,
+        reason,
+        kind=Kind.SUMMARY,
+        range_from=due.older_from,
+        range_count=due.older_count,
+    )
+
+
+def judge(
+    fire_at: datetime, due: Due, policy: Policy, now: datetime, open_runs: int, jitter: float
+) -> Verdict:
+    """The verdict on one fire time."""
+    if policy.broken:
+        return Verdict(fire_at, RunStatus.MISSED, Reason.BROKEN)
+    is_newest = fire_at == due.newest[-1]
+    if not is_newest and policy.catch_up != CatchUp.ALL:
+        return Verdict(fire_at, RunStatus.MISSED, Reason.SUPERSEDED)
+    in_time = now - fire_at <= grace(fire_at, due.next_run_at, policy)
+    if not in_time and policy.catch_up == CatchUp.NONE:
+        return Verdict(fire_at, RunStatus.MISSED, Reason.TOO_LATE)
+    catching_up = policy.catch_up == CatchUp.ALL and len(due.newest) > 1
+    if policy.overlap == Overlap.SKIP and open_runs >= policy.max_running and not catching_up:
+        return Verdict(fire_at, RunStatus.SKIPPED, Reason.OVERLAP)
+    not_before = None
+    if policy.jitter_seconds:
+        not_before = fire_at + timedelta(seconds=policy.jitter_seconds * jitter)
+    return Verdict(fire_at, RunStatus.QUEUED, not_before=not_before)
+
+
+def grace(fire_at: datetime, next_run_at: datetime | None, policy: Policy) -> timedelta:
+    """How late a run for `fire_at` may still start."""
+    if policy.grace_seconds is not None:
+        return timedelta(seconds=policy.grace_seconds)
+    if next_run_at is None:
+        return LONGEST_GRACE
+    return min(LONGEST_GRACE, next_run_at - fire_at)

@@ -1,0 +1,76 @@
+"""Plain functions on threads. A thread cannot be killed: Stop and timeout can only ask."""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from threading import Condition, Thread
+from time import monotonic
+
+from aegis_web.engine.attempt import Attempt, Outcome
+from aegis_web.engine.pulse import Pulse
+from aegis_web.engine.runner import Runner
+from aegis_web.runs.models import Lane, Reason
+
+IDLE_SECONDS = 30.0  # after which a thread without work ends
+
+
+class ThreadExecutor:
+    """At most `size` threads, started on demand and gone when idle."""
+
+    lane = Lane.THREAD
+
+    def __init__(
+        self, size: int, runner: Runner, pulse: Pulse, report: Callable[[Outcome], None]
+    ) -> None:
+        self._size, self._runner, self._pulse, self._report = size, runner, pulse, report
+        self._changed = Condition()
+        self._queue: deque[tuple[float, Attempt]] = deque()
+        self._threads = self._idle = 0
+        self._closed = False
+
+    def room(self) -> int:
+        with self._changed:
+            return self._size - (self._threads - self._idle) - len(self._queue)
+
+    def start(self, attempts: Iterable[Attempt]) -> None:
+        now = monotonic()
+        with self._changed:
+            for attempt in attempts:
+                self._queue.append((now, attempt))
+            missing = min(len(self._queue) - self._idle, self._size - self._threads)
+            for _ in range(missing):
+                self._threads += 1
+                Thread(target=self._work, name="aegis-run", daemon=True).start()
+            self._changed.notify(len(self._queue))
+
+    def withdraw(self, seconds: float) -> list[Attempt]:
+        latest = monotonic() - seconds
+        with self._changed:
+            waiting = [attempt for since, attempt in self._queue if since <= latest]
+            self._queue = deque(item for item in self._queue if item[0] > latest)
+        return waiting
+
+    def stop(self, attempt: Attempt, reason: Reason) -> None:
+        attempt.stop_reason = reason
+        attempt.stop.set()
+
+    def shutdown(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def _next(self) -> Attempt | None:
+        with self._changed:
+            self._idle += 1
+            while not self._queue:
+                woken = not self._closed and self._changed.wait(IDLE_SECONDS)
+                if not woken and not self._queue:
+                    self._idle -= 1
+                    self._threads -= 1
+                    return None
+            self._idle -= 1
+            return self._queue.popleft()[1]
+
+    def _work(self) -> None:
+        while (attempt := self._next()) is not None:
+            if self._pulse.admits(attempt.node_id):
+                self._report(self._runner.run(attempt))

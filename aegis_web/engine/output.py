@@ -1,0 +1,182 @@
+"""The output of a run: what its function logs and prints, caught without its knowledge.
+
+Lines are kept as `microseconds TAB level TAB text`. The first half of `LIMIT` is kept as it
+comes, then only the newest half, with a line between that says how much was left out. Output of
+threads that a function starts by itself goes where it would go without us.
+"""
+
+import logging
+import sys
+import zlib
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from threading import Lock
+from typing import Any, TextIO
+
+from aegis_web.clock import utc_now_us
+
+LIMIT = 1_000_000  # characters of one run's output, head and tail together
+LONGEST_LINE = 20_000
+MASK = "••••••"
+
+Progress = tuple[float, float | None, str]  # done, total, message
+
+
+class Output:
+    """Collects one attempt's lines; the ledger's thread takes them in pieces."""
+
+    def __init__(self) -> None:
+        self.secrets: Sequence[str] = ()
+        self.progress: Progress | None = None  # newest not yet stored
+        self.sequence = 0  # of the next piece
+        self.written_at = 0.0  # monotonic seconds of the last piece
+        self._lock = Lock()
+        self._head: list[str] = []
+        self._taken: list[str] = []
+        self._kept = 0
+        self._tail: deque[str] = deque()
+        self._tail_size = 0
+        self._left_out = 0
+        self._partial: dict[str, str] = {}
+
+    def line(self, level: str, text: str) -> None:
+        """Keep one record; a text of several lines becomes several lines."""
+        now = utc_now_us()
+        for part in self.clean(text).split("\n"):
+            self._keep(f"{now}\t{level}\t{part[:LONGEST_LINE]}\n")
+
+    def write(self, level: str, text: str) -> None:
+        """Keep what a stream was given; the rest of a line waits for its end."""
+        with self._lock:
+            whole = self._partial.pop(level, "") + text
+            lines, _, rest = whole.rpartition("\n")
+            if len(rest) > LONGEST_LINE:
+                lines, rest = whole, ""
+            if rest:
+                self._partial[level] = rest
+        if lines or whole.startswith("\n"):
+            self.line(level, lines)
+
+    def clean(self, text: str) -> str:
+        """`text` with this run's secrets masked and NUL, which no database takes, made visible."""
+        for secret in self.secrets:
+            text = text.replace(secret, MASK)
+        return text.replace("\x00", "␀").replace("\r\n", "\n").replace("\r", "\n")
+
+    def spoke(self) -> bool:
+        """Whether anything was ever said that is not stored yet, held-back lines included."""
+        unsaid = self._head or self._taken or self._tail or self._partial
+        return bool(unsaid) or self.progress is not None
+
+    def dirty(self) -> bool:
+        """Whether there is anything new that can be stored now."""
+        return bool(self._head) or self.progress is not None
+
+    def take(self, *, everything: bool = False) -> bytes | None:
+        """The next compressed piece, or None; with `everything` the held-back tail too.
+
+        The piece comes again, with what was said since, until `stored` confirms it.
+        """
+        if everything:
+            for level, rest in list(self._partial.items()):
+                self.line(level, rest)
+            self._partial.clear()
+        with self._lock:
+            self._taken += self._head
+            self._head = []
+            if everything and self._left_out:
+                self._taken.append(f"{utc_now_us()}\tcut\t{self._left_out} lines left out\n")
+            if everything:
+                self._taken.extend(self._tail)
+                self._tail.clear()
+                self._tail_size = self._left_out = 0
+            text = "".join(self._taken)
+        return zlib.compress(text.encode(errors="replace"), 1) if text else None
+
+    def stored(self, progress: Progress | None) -> None:
+        """Confirm that the last piece and `progress` are committed."""
+        with self._lock:
+            self.sequence += bool(self._taken)
+            self._taken = []
+        if self.progress is progress:
+            self.progress = None
+
+    def _keep(self, line: str) -> None:
+        with self._lock:
+            if self._kept + len(line) <= LIMIT // 2:
+                self._kept += len(line)
+                self._head.append(line)
+                return
+            self._kept = LIMIT  # from here on only the tail: order stays
+            self._tail.append(line)
+            self._tail_size += len(line)
+            while self._tail_size > LIMIT // 2:
+                self._tail_size -= len(self._tail.popleft())
+                self._left_out += 1
+
+
+current: ContextVar[Output | None] = ContextVar("output", default=None)
+
+
+@contextmanager
+def captured(output: Output) -> Iterator[None]:
+    """Send what this thread or task logs and prints to `output` meanwhile."""
+    install()  # again, in case somebody has replaced the streams meanwhile
+    token = current.set(output)
+    try:
+        yield
+    finally:
+        current.reset(token)
+
+
+class StreamProxy:
+    """Stands in for sys.stdout or sys.stderr: inside a run it writes to the run's output."""
+
+    def __init__(self, stream: TextIO, level: str) -> None:
+        self._stream, self._level = stream, level
+
+    def write(self, text: str) -> int:
+        output = current.get()
+        if output is None:
+            return self._stream.write(text)
+        output.write(self._level, text)
+        return len(text)
+
+    def flush(self) -> None:
+        if current.get() is None:
+            self._stream.flush()
+
+    def isatty(self) -> bool:
+        return current.get() is None and self._stream.isatty()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+class CaptureHandler(logging.Handler):
+    """Sends log records made inside a run to the run's output."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        output = current.get()
+        if output is None:
+            return
+        try:
+            output.line(record.levelname.lower(), self.format(record))
+        except Exception:
+            self.handleError(record)
+
+
+def install() -> None:
+    """Catch output of runs in this process from now on. Doing it twice does nothing."""
+    if not isinstance(sys.stdout, StreamProxy):
+        sys.stdout = StreamProxy(sys.stdout, "out")
+    if not isinstance(sys.stderr, StreamProxy):
+        sys.stderr = StreamProxy(sys.stderr, "err")
+    root = logging.getLogger()
+    if not any(isinstance(handler, CaptureHandler) for handler in root.handlers):
+        handler = CaptureHandler()
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        root.addHandler(handler)
+        root.setLevel(min(root.level or logging.INFO, logging.INFO))

@@ -1,0 +1,158 @@
+"""One attempt: open the arguments, call the function, catch what it says, judge how it ended."""
+
+import asyncio
+import json
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+from aegis_web.clock import utc_now_us
+from aegis_web.context import RunContext, running
+from aegis_web.engine.attempt import Attempt, Outcome
+from aegis_web.engine.output import captured
+from aegis_web.errors import AegisError
+from aegis_web.registry import Registry, ServiceFunction
+from aegis_web.runs.models import RunStatus
+from aegis_web.vault import Vault
+
+RESULT_LIMIT = 64 * 1024  # bytes of JSON
+ERROR_LIMIT = 500  # characters
+
+Scope = Callable[[], AbstractContextManager[Any]]
+
+
+class Runner:
+    """Executes attempts; where and on which thread is the executor's business."""
+
+    def __init__(self, registry: Registry, vault: Vault, scope: Scope) -> None:
+        self._registry, self._vault, self._scope = registry, vault, scope
+
+    def run(self, attempt: Attempt) -> Outcome:
+        """Execute a plain function on this thread. Never raises."""
+        started = utc_now_us()
+        try:
+            with captured(attempt.output), self._scope(), told(attempt):
+                function, arguments = self._open(attempt)
+                value = function.function(**arguments)
+            return ended(attempt, started, value)
+        except BaseException as error:
+            return failed(attempt, started, error)
+
+    async def run_async(self, attempt: Attempt) -> Outcome:
+        """Execute an `async def` function on this loop; a cancelled task ends as asked."""
+        started = utc_now_us()
+        try:
+            with captured(attempt.output), self._scope(), told(attempt):
+                function, arguments = self._open(attempt)
+                async with asyncio.timeout(attempt.job.timeout_seconds):
+                    value = await function.function(**arguments)
+            return ended(attempt, started, value)
+        except BaseException as error:
+            return failed(attempt, started, error)
+
+    def _open(self, attempt: Attempt) -> tuple[ServiceFunction, dict[str, Any]]:
+        function = self._registry.find(attempt.job.service)
+        if function is None:
+            raise AegisError(f"the service function {attempt.job.service} is not there any more")
+        opened = function.open(attempt.arguments, self._vault)
+        attempt.output.secrets = [secret for secret in opened.secrets if secret]
+        return function, opened.kwargs
+
+
+@contextmanager
+def told(attempt: Attempt) -> Iterator[None]:
+    """Let `current_run()` answer for this attempt meanwhile."""
+    context = RunContext(
+        run_id=attempt.run_id,
+        job_id=attempt.job.id,
+        job_name=attempt.job.name,
+        fire_time=attempt.fire_at,
+        attempt=attempt.number,
+        requested_by=attempt.requested_by,
+        report=lambda done, total, message: report(attempt, done, total, message),
+        asked_to_stop=attempt.stop.is_set,
+    )
+    token = running.set(context)
+    try:
+        yield
+    finally:
+        running.reset(token)
+
+
+def report(attempt: Attempt, done: float, total: float | None, message: str) -> None:
+    """Keep the newest progress for the ledger's thread to store."""
+    attempt.output.progress = (
+        float(done),
+        None if total is None else float(total),
+        attempt.output.clean(message)[:ERROR_LIMIT],
+    )
+
+
+def ended(attempt: Attempt, started: int, value: object) -> Outcome:
+    """The outcome of a body that returned."""
+    if attempt.stop.is_set():
+        return stopped(attempt, started)
+    result, note = kept(attempt, value)
+    return Outcome(
+        attempt,
+        RunStatus.SUCCEEDED,
+        started,
+        utc_now_us(),
+        result=result,
+        result_note=note,
+    )
+
+
+def stopped(attempt: Attempt, started: int, error: str | None = None) -> Outcome:
+    """The outcome of a body that ended after it had been asked to stop."""
+    if attempt.timed_out:
+        text = f"It ran longer than its {attempt.job.timeout_seconds} s."
+        return Outcome(attempt, RunStatus.TIMED_OUT, started, utc_now_us(), error=text)
+    return Outcome(
+        attempt, RunStatus.CANCELLED, started, utc_now_us(), attempt.stop_reason, error=error
+    )
+
+
+def failed(attempt: Attempt, started: int, error: BaseException) -> Outcome:
+    """The outcome of a body that raised, `SystemExit` included."""
+    if isinstance(error, (asyncio.CancelledError, TimeoutError)) and attempt.stop.is_set():
+        return stopped(attempt, started)
+    if isinstance(error, TimeoutError) and attempt.deadline_passed(utc_now_us() - started):
+        attempt.timed_out = True
+        return stopped(attempt, started)
+    text = attempt.output.clean("".join(traceback.format_exception(error)))
+    first = attempt.output.clean(f"{type(error).__name__}: {error}").strip().split("\n")[0]
+    return Outcome(
+        attempt,
+        RunStatus.FAILED,
+        started,
+        utc_now_us(),
+        error=first[:ERROR_LIMIT],
+        traceback=text[-RESULT_LIMIT:],
+    )
+
+
+def kept(attempt: Attempt, value: object) -> tuple[str | None, str | None]:
+    """A returned value as JSON text to keep, or a note that says why it is not kept."""
+    if value is None:
+        return None, None
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=plain)
+    except (TypeError, ValueError) as error:
+        return None, f"The returned {type(value).__name__} was not kept: {error}."
+    size = len(text.encode(errors="replace"))
+    if size > RESULT_LIMIT:
+        return None, f"The returned value was not kept: {size} bytes of JSON, the limit is 65536."
+    return attempt.output.clean(text.encode(errors="replace").decode()), None
+
+
+def plain(value: object) -> object:
+    """What JSON lacks, as text or lists; models as their fields."""
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json")
+    if isinstance(value, (set, frozenset, tuple)):
+        return list(value)
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")

@@ -1,0 +1,332 @@
+"""The SQLAlchemy job store: our jobs table seen through APScheduler's interface.
+
+Readable columns and JSON instead of pickles. What APScheduler's users call (`add_job`,
+`get_jobs`, `pause_job`, `modify_job`, `remove_job`) ends here and in `changes`; screens never
+come this way.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from apscheduler.job import Job as ApsJob
+from apscheduler.jobstores.base import BaseJobStore, ConflictingIdError, JobLookupError
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from aegis_web.audit.models import CODE, Actor
+from aegis_web.engine import changes
+from aegis_web.engine.changes import NewJob
+from aegis_web.engine.triggers import as_apscheduler, from_json
+from aegis_web.errors import AegisError, Invalid
+from aegis_web.jobs.models import CatchUp, Job, JobState, Origin
+from aegis_web.registry import Registry
+from aegis_web.vault import Vault
+
+Transaction = Callable[[], AbstractContextManager[Session]]
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A job as code declares it: what is compared from start to start."""
+
+    job: NewJob
+    named: bool  # it came with an id of its own
+
+
+class SQLAlchemyStore(BaseJobStore):
+    """APScheduler's job store over the jobs table."""
+
+    def __init__(self, transaction: Transaction, registry: Registry, vault: Vault) -> None:
+        super().__init__()
+        self._transaction, self._registry, self._vault = transaction, registry, vault
+
+    # What APScheduler calls.
+
+    def lookup_job(self, job_id: str) -> ApsJob | None:
+        with self._transaction() as session:
+            job = live(session, job_id)
+            return None if job is None else self._view(job)
+
+    def get_due_jobs(self, now: datetime) -> list[ApsJob]:
+        jobs = self.get_all_jobs()
+        return [job for job in jobs if job.next_run_time and job.next_run_time <= now]
+
+    def get_next_run_time(self) -> datetime | None:
+        times = (job.next_run_time for job in self.get_all_jobs())
+        return min((time for time in times if time), default=None)
+
+    def get_all_jobs(self) -> list[ApsJob]:
+        with self._transaction() as session:
+            query = select(Job).where(Job.deleted_at.is_(None)).order_by(Job.next_run_at, Job.id)
+            return [self._view(job) for job in session.scalars(query)]
+
+    def add_job(self, job: ApsJob) -> None:
+        with self._transaction() as session:
+            if live(session, job.id) is not None:
+                raise ConflictingIdError(job.id)
+            changes.add(session, self.declared(job).job, CODE)
+
+    def update_job(self, job: ApsJob) -> None:
+        with self._transaction() as session:
+            row = live(session, job.id)
+            if row is None:
+                raise JobLookupError(job.id)
+            self._apply(session, row, job)
+
+    def remove_job(self, job_id: str) -> None:
+        with self._transaction() as session:
+            row = live(session, job_id)
+            if row is None:
+                raise JobLookupError(job_id)
+            changes.delete(session, row, self._registry, CODE)
+
+    def remove_all_jobs(self) -> None:
+        with self._transaction() as session:
+            for row in session.scalars(select(Job).where(Job.deleted_at.is_(None))):
+                changes.delete(session, row, self._registry, CODE)
+
+    # What our scheduler calls.
+
+    def declared(self, job: "LedgerJob") -> Declared:
+        """An APScheduler job as a declaration; its function is registered by it."""
+        function = self._registry.add(job.func)
+        arguments = function.check(function.bind(job.args, job.kwargs))
+        sealed = function.seal(arguments, self._vault)
+        policy = policies(job)
+        facts = {
+            "service": function.name,
+            "arguments": sealed,
+            "trigger": fixed_part(job),
+            "name": None if job.unnamed else job.name,
+            **policy,
+        }
+        return Declared(
+            NewJob(
+                key=function.name if job.anonymous else job.id,
+                name=function.title if job.unnamed else job.name,
+                service=function.name,
+                trigger=job.trigger.trigger,
+                arguments=sealed,
+                origin=Origin.CODE,
+                declaration=facts,
+                paused=getattr(job, "next_run_time", ...) is None,
+                **policy,
+            ),
+            named=not job.anonymous,
+        )
+
+    def replace(self, declared: Declared) -> None:
+        """Bring one code job in line with its declaration, or add it."""
+        with self._transaction() as session:
+            self._upsert_one(session, live(session, declared.job.key), declared.job)
+
+    def upsert(self, declarations: Iterable[Declared]) -> None:
+        """Bring the code jobs in line with what the code declares, by difference.
+
+        Unchanged ones are not touched; a changed declaration changes just what it says otherwise
+        than before; a vanished one is kept and marked. One transaction.
+        """
+        with self._transaction() as session:
+            rows = {
+                job.key: job
+                for job in session.scalars(
+                    select(Job).where(Job.origin == Origin.CODE, Job.deleted_at.is_(None))
+                )
+            }
+            declared = with_keys(declarations, rows)
+            for key, new in declared.items():
+                self._upsert_one(session, rows.get(key), new)
+            for key, row in rows.items():
+                if key not in declared and row.declared:
+                    row.declared = False
+                    changes.touch(session, row, CODE)
+
+    def check_all(self) -> None:
+        """Note for each job whether its function is there and its arguments still fit."""
+        with self._transaction() as session:
+            for row in session.scalars(select(Job).where(Job.deleted_at.is_(None))):
+                problem = changes.problem_of(row, self._registry)
+                function = self._registry.find(row.service)
+                service = row.service if function is None else function.name
+                if (problem, service) != (row.problem, row.service):
+                    row.problem, row.service = problem, service
+                    changes.touch(session, row, CODE)
+
+    def request_run(self, job_id: str, actor: Actor = CODE) -> int:
+        """Queue a manual run of the job with APScheduler's id `job_id`; the run's number."""
+        with self._transaction() as session:
+            row = live(session, job_id)
+            if row is None:
+                raise JobLookupError(job_id)
+            return changes.request_run(session, row, self._registry, actor)
+
+    def _upsert_one(self, session: Session, row: Job | None, new: NewJob) -> None:
+        if row is None:
+            changes.add(session, new, CODE)
+            return
+        before, after = row.declaration or {}, dict(new.declaration or {})
+        said = {name for name, value in after.items() if before.get(name, ...) != value}
+        if "arguments" in said and self._same_arguments(before, after):
+            said.discard("arguments")
+        if row.declared and not said:
+            return
+        values: dict[str, Any] = {name: getattr(new, name) for name in said}
+        row.declaration, row.declared = after, True
+        changes.change(session, row, values, self._registry, CODE)
+
+    def _same_arguments(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+        """Whether two declarations give the same arguments; secrets differ each time they are
+        encrypted."""
+        function = self._registry.find(after["service"])
+        if function is None or before.get("service") != after["service"]:
+            return False
+        return function.same(before.get("arguments", {}), after["arguments"], self._vault)
+
+    def _apply(self, session: Session, row: Job, job: "LedgerJob") -> None:
+        """Store what `job` says otherwise than the row does."""
+        was = self._view(row)
+        declared = self.declared(job).job
+        values: dict[str, Any] = {}
+        if job.name != was.name:
+            values["name"] = job.name
+        if (job.func, dict(job.kwargs), tuple(job.args)) != (was.func, dict(was.kwargs), ()):
+            values["service"], values["arguments"] = declared.service, dict(declared.arguments)
+        if str(job.trigger) != str(was.trigger):
+            values["trigger"] = declared.trigger
+        changed = LedgerJob.options(job, was)
+        values.update(policies(changed))
+        if job.next_run_time is None and row.state == JobState.ACTIVE:
+            changes.pause(session, row, self._registry, CODE)
+        elif job.next_run_time is not None and row.state == JobState.PAUSED:
+            changes.resume(session, row, self._registry, CODE)
+        if values:
+            changes.change(session, row, values, self._registry, CODE)
+        if job.next_run_time and row.next_run_at and job.next_run_time != was.next_run_time:
+            changes.move_cursor(session, row, self._registry, job.next_run_time, CODE)
+
+    def _view(self, row: Job) -> "LedgerJob":
+        """The job as APScheduler's users see it."""
+        function = self._registry.find(row.service)
+        whole = function is not None and row.problem is None
+        job = LedgerJob.__new__(LedgerJob)
+        for name, value in {
+            "_scheduler": self._scheduler,
+            "_jobstore_alias": self._alias,
+            "id": row.key,
+            "name": row.name,
+            "func": missing(row.service) if function is None else function.function,
+            "func_ref": row.service,
+            "args": (),
+            "kwargs": function.open(row.arguments, self._vault).kwargs
+            if function and whole
+            else {},
+            "trigger": as_apscheduler(from_json(row.trigger)),
+            "executor": "default",
+            "misfire_grace_time": row.grace_seconds,
+            "coalesce": row.catch_up != CatchUp.ALL,
+            "max_instances": row.max_running,
+            "next_run_time": row.next_run_at if row.state == JobState.ACTIVE else None,
+        }.items():
+            setattr(job, name, value)
+        return job
+
+
+class LedgerJob(ApsJob):
+    """APScheduler's job, with what our declarations need to know besides."""
+
+    anonymous = False  # declared without an id
+    unnamed = False  # declared without a name
+    declared: Declared
+    floating = False  # its trigger took its start from the moment of the declaration
+    jitter_seconds = 0
+
+    @classmethod
+    def options(cls, job: ApsJob, was: ApsJob) -> "LedgerJob":
+        """A bare job that has just those options in which `job` differs from `was`."""
+        changed = cls.__new__(cls)
+        for name in ("misfire_grace_time", "coalesce", "max_instances"):
+            if getattr(job, name, None) != getattr(was, name, None):
+                setattr(changed, name, getattr(job, name))
+        return changed
+
+
+def live(session: Session, key: str) -> Job | None:
+    """The live job with APScheduler's id `key`, locked."""
+    query = select(Job).where(Job.key == key, Job.deleted_at.is_(None)).with_for_update()
+    return session.scalar(query)
+
+
+def missing(service: str) -> Callable[..., None]:
+    """Stands in for the function of a broken job."""
+
+    def function_is_missing(**_: Any) -> None:
+        raise AegisError(f"the service function {service} is not there any more")
+
+    return function_is_missing
+
+
+def with_keys(declarations: Iterable[Declared], rows: Mapping[str, Job]) -> dict[str, NewJob]:
+    """Declarations by key. Of several without an id on one function, one keeps the plain name:
+    the one that had it, else the first; the others add their trigger in words.
+
+    Raises: Invalid when two declarations have the same key.
+    """
+    plain: dict[str, list[NewJob]] = {}
+    keyed: dict[str, NewJob] = {}
+    for declared in declarations:
+        if not declared.named:
+            plain.setdefault(declared.job.key, []).append(declared.job)
+        else:
+            put(keyed, declared.job.key, declared.job)
+    for key, jobs in plain.items():
+        row = rows.get(key)
+        owner = next(
+            (job for job in jobs if row is not None and job.declaration == row.declaration), jobs[0]
+        )
+        for job in jobs:
+            words = job.trigger.words()
+            if job is owner:
+                put(keyed, key, job)
+            else:
+                name = f"{job.name} ({words})"
+                put(keyed, f"{key} ({words})", replaced(job, f"{key} ({words})", name))
+    return keyed
+
+
+def replaced(job: NewJob, key: str, name: str) -> NewJob:
+    """`job` under another key and name."""
+    return replace(job, key=key, name=name)
+
+
+def put(keyed: dict[str, NewJob], key: str, job: NewJob) -> None:
+    """Add under `key`. Raises: Invalid when it is taken."""
+    if key in keyed:
+        raise Invalid({"id": f"two declarations in code have the id {key!r}; give each its own"})
+    keyed[key] = job
+
+
+def fixed_part(job: "LedgerJob") -> dict[str, Any]:
+    """A declared trigger without what each start computes anew."""
+    trigger: dict[str, Any] = job.trigger.trigger.to_json()
+    if not job.floating:
+        return trigger
+    return {name: value for name, value in trigger.items() if name not in ("anchor", "at")}
+
+
+def policies(job: LedgerJob) -> dict[str, Any]:
+    """Our policies for the options that APScheduler's users know; only those that were given."""
+    given: dict[str, Any] = {}
+    if hasattr(job, "misfire_grace_time"):
+        given["grace_seconds"] = job.misfire_grace_time
+        if job.misfire_grace_time is not None:
+            given["catch_up"] = CatchUp.NONE
+    if hasattr(job, "coalesce") and not job.coalesce:
+        given["catch_up"] = CatchUp.ALL
+    if hasattr(job, "max_instances"):
+        given["max_running"] = job.max_instances
+    if job.jitter_seconds:
+        given["jitter_seconds"] = job.jitter_seconds
+    return given

@@ -1,0 +1,32 @@
+"""The jobs declared in code, in APScheduler's own `add_job` words.
+
+Add your team's here, or in a `declare(scheduler)` of a module named in AEGIS_SERVICES. Restarts
+neither duplicate nor reset what is declared, and a person's pause survives a deploy.
+"""
+
+from typing import Any
+
+from aegis_web.config import settings
+from aegis_web.services.back_up_database import back_up_database
+from aegis_web.services.prune_history import prune_history
+
+
+def declare(scheduler: Any) -> None:
+    """Declare the product's own jobs."""
+    if settings().persistent:
+        scheduler.add_job(
+            back_up_database,
+            trigger="cron",
+            hour=2,
+            minute=0,
+            id="database_backup",
+            name="Daily database backup",
+        )
+    scheduler.add_job(
+        prune_history,
+        trigger="cron",
+        hour=3,
+        minute=0,
+        id="prune_history",
+        name="Prune history",
+    )

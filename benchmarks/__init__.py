@@ -1,0 +1,1 @@
+"""The figures that the README and the docs quote, each as one command."""

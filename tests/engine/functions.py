@@ -1,0 +1,86 @@
+"""Service functions for the engine's tests."""
+
+import asyncio
+import logging
+import threading
+import time
+from datetime import timedelta
+
+from aegis_web.context import current_run
+
+called: list[object] = []
+release = threading.Event()
+
+
+def note(text: str = "called") -> str:
+    """Remembers that it was called."""
+    called.append(text)
+    return text
+
+
+async def note_async(text: str = "async") -> str:
+    """Remembers that its body was awaited."""
+    await asyncio.sleep(0)
+    called.append(text)
+    return text
+
+
+def fail() -> None:
+    """Raises."""
+    raise ValueError("the invoice has no number")
+
+
+def nothing() -> None:
+    """Does nothing."""
+
+
+def wait_for_release() -> None:
+    """Runs until the test lets it go or somebody stops it."""
+    while not release.wait(0.01) and not current_run().stop_requested():
+        pass
+
+
+async def wait_forever() -> None:
+    """Runs until it is cancelled."""
+    await asyncio.sleep(3600)
+
+
+def speak() -> dict[str, object]:
+    """Prints, logs, reports progress, and tells about its run."""
+    run = current_run()
+    print("printed")
+    logging.getLogger("speaker").warning("logged")
+    run.progress(1, 4, "a quarter")
+    return {"run": run.run_id, "job": run.job_name, "attempt": run.attempt}
+
+
+def pause_for(length: timedelta = timedelta(0)) -> None:
+    """Sleeps."""
+    time.sleep(length.total_seconds())
+
+
+def speak_and_wait() -> None:
+    """Says that it has begun, waits for the test, says that it has ended."""
+    print("begun")
+    wait_for_release()
+    print("ended")
+
+
+def deaf() -> None:
+    """Runs until the test lets it go; does not hear that it should stop."""
+    release.wait(30)
+
+
+def odd_result() -> object:
+    """Returns what JSON cannot hold."""
+    return object()
+
+
+ask = None
+
+
+def ask_until_released() -> None:
+    """Uses the scheduler while it runs."""
+    while not release.wait(0.01):
+        if callable(ask):
+            ask()
