@@ -44,7 +44,7 @@ def next_fire(pattern: Pattern, fixed: bool, after: int, zone: tzinfo) -> int | 
     return _next_fire(pattern, fixed, after, zone)
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=4096)
 def _next_fire(pattern: Pattern, fixed: bool, after: int, zone: tzinfo) -> int | None:
     if after > LATEST_US:
         return None

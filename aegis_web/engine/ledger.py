@@ -79,6 +79,12 @@ def now_us(connection: Connection) -> int:
     return int(execute(connection, clock).scalar_one())
 
 
+def serialise_starts(connection: Connection) -> None:
+    """Let one process at a time compare its declarations with the table, until the commit."""
+    if not dialect_of(connection).is_sqlite:  # there every writer is alone
+        execute(connection, "SELECT pg_advisory_xact_lock(7108115)")
+
+
 # --- nodes ------------------------------------------------------------------------------------
 
 

@@ -17,7 +17,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aegis_web.audit.models import CODE, Actor
-from aegis_web.engine import changes
+from aegis_web.engine import changes, ledger
 from aegis_web.engine.changes import NewJob
 from aegis_web.engine.triggers import as_apscheduler, from_json
 from aegis_web.errors import AegisError, Invalid
@@ -130,6 +130,7 @@ class SQLAlchemyStore(BaseJobStore):
         than before; a vanished one is kept and marked. One transaction.
         """
         with self._transaction() as session:
+            ledger.serialise_starts(session.connection())
             rows = {
                 job.key: job
                 for job in session.scalars(
@@ -147,6 +148,7 @@ class SQLAlchemyStore(BaseJobStore):
     def check_all(self) -> None:
         """Note for each job whether its function is there and its arguments still fit."""
         with self._transaction() as session:
+            ledger.serialise_starts(session.connection())
             for row in session.scalars(select(Job).where(Job.deleted_at.is_(None))):
                 problem = changes.problem_of(row, self._registry)
                 function = self._registry.find(row.service)
@@ -194,7 +196,7 @@ class SQLAlchemyStore(BaseJobStore):
             values["name"] = job.name
         if (job.func, dict(job.kwargs), tuple(job.args)) != (was.func, dict(was.kwargs), ()):
             values["service"], values["arguments"] = declared.service, dict(declared.arguments)
-        if str(job.trigger) != str(was.trigger):
+        if job.trigger != was.trigger:
             values["trigger"] = declared.trigger
         changed = LedgerJob.options(job, was)
         values.update(policies(changed))

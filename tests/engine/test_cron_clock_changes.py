@@ -2,7 +2,10 @@
 
 # ruff: noqa: E501 - the table reads better with a case on each line
 
+import struct
 from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -127,3 +130,31 @@ def test_changes_that_lie_close_together_are_all_seen(
         ZoneInfo(zone), us(f"{year}-02-01"), us(f"{year}-12-31T23:00")
     )
     assert [f"{clockchange.from_us(change[0]):%Y-%m-%dT%H:%M}" for change in changes] == expected
+
+
+def offset_changes(data: bytes) -> list[int]:
+    """The seconds at which a compiled zone file (RFC 8536) changes the offset."""
+
+    def counts(start: int) -> tuple[int, ...]:
+        return struct.unpack(">6l", data[start + 20 : start + 44])
+
+    utc_flags, std_flags, leaps, times, types, letters = counts(0)
+    second = 44 + times * 5 + types * 6 + letters + leaps * 8 + std_flags + utc_flags
+    _, _, _, times, types, _ = counts(second)
+    start = second + 44
+    instants = struct.unpack(f">{times}q", data[start : start + 8 * times])
+    kinds = data[start + 8 * times : start + 9 * times]
+    first_type = start + 9 * times
+    offsets = [struct.unpack_from(">l", data, first_type + 6 * n)[0] for n in range(types)]
+    shown = [offsets[0], *(offsets[kind] for kind in kinds)]
+    changed = zip(instants, pairwise(shown), strict=True)
+    return [instant for instant, (before, after) in changed if before != after]
+
+
+def test_no_zone_changes_its_clock_twice_within_a_sample() -> None:
+    zones = files("tzdata").joinpath("zones").read_text().split()
+    assert len(zones) > 400
+    for name in zones:
+        changes = offset_changes(files("tzdata").joinpath("zoneinfo", name).read_bytes())
+        for earlier, later in pairwise(changes):
+            assert (later - earlier) * 1_000_000 > clockchange.SAMPLE, name
