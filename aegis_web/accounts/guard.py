@@ -1,0 +1,181 @@
+"""The guard of every route: closed by default, open by one explicit list.
+
+Before any view, and before the check of CSRF tokens, a request must name a host that is ours, come
+over a connection that is safe enough, not be a write sent from another site, and carry the session
+of an active account. What is refused gets a plain page that says what to do.
+"""
+
+import re
+from ipaddress import ip_address
+
+from flask import Flask, Response, abort, redirect, request, session, url_for
+from flask.typing import ResponseReturnValue
+from flask_security import current_user
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from aegis_web.accounts.queries import administrator_exists
+from aegis_web.clock import utc_now
+from aegis_web.config import Settings, is_loopback, settings
+from aegis_web.web.pages import is_htmx, local_path
+
+HEALTH_ROUTES = frozenset({"system.healthz", "system.readyz"})  # one word; asked by address
+SET_UP_ROUTES = frozenset({"accounts.set_up", "accounts.set_up_link"})
+OPEN_ROUTES = frozenset({"security.login", "static"}) | SET_UP_ROUTES | HEALTH_ROUTES
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+OWN_SITES = frozenset({"same-origin", "none"})  # none: typed into the address bar
+ACTIVITY_SECONDS = 300  # how exactly a session's last use is known
+PORT = re.compile(r":\d+$")
+LOCAL_PATH = re.compile(r"/(?![/\\])[^\\\x00-\x20\x7f]*")
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    """Trust as many proxies as `settings` say, and put the guard before everything else."""
+    if hops := settings.proxy_hops:
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops
+        )
+    app.before_request_funcs.setdefault(None, []).insert(0, guard)
+    app.add_template_global(plain_http, "plain_http")
+
+
+def guard() -> ResponseReturnValue | None:
+    """The answer to a request that may not go on; None: it may."""
+    if request.endpoint in HEALTH_ROUTES:
+        return None
+    refuse_foreign_host()
+    refuse_plain_http()
+    refuse_other_sites()
+    return refuse_odd_sign_in() or require_account()
+
+
+def refuse_foreign_host() -> None:
+    """400 where the Host header names none of our hosts."""
+    if is_our_host(request.host):
+        return
+    abort(
+        400,
+        "This server does not answer to the host name in the address. Use the address that your "
+        "administrator gave you. Administrators: list the host name in AEGIS_ALLOWED_HOSTS, or "
+        "set AEGIS_PUBLIC_URL.",
+    )
+
+
+def is_our_host(host: str) -> bool:
+    """Whether the settings name `host` (a Host header, port and all), IPv6 addresses included."""
+    trusted = settings().trusted_hosts
+    name = PORT.sub("", host.lower())
+    return trusted is None or any(
+        name == ours.lower() or (ours.startswith(".") and f".{name}".endswith(ours.lower()))
+        for ours in trusted
+    )
+
+
+def refuse_plain_http() -> None:
+    """403 where passwords would travel unencrypted and nobody has allowed that."""
+    if settings().allow_http or not leaves_the_machine():
+        return
+    abort(
+        403,
+        "This connection is not encrypted, so passwords could be read on the way. Open the https "
+        "address instead. Administrators: serve it by https and set AEGIS_PUBLIC_URL to that "
+        "address and AEGIS_PROXY_HOPS to the number of proxies in front; or accept the risk with "
+        "AEGIS_ALLOW_HTTP=1.",
+    )
+
+
+def refuse_other_sites() -> None:
+    """403 where the browser says that another site sent this write.
+
+    Source: OWASP CSRF Prevention Cheat Sheet, "Fetch Metadata headers".
+    """
+    if request.method in SAFE_METHODS or sent_from_here():
+        return
+    abort(
+        403,
+        "The browser says that another site sent this form, so nothing was changed. Open the page "
+        "here and send it again. Administrators: if this is your own address, set "
+        "AEGIS_PUBLIC_URL to it and AEGIS_PROXY_HOPS to the number of proxies in front.",
+    )
+
+
+def sent_from_here() -> bool:
+    """What Sec-Fetch-Site, else Origin, says; a client that sends neither is no browser."""
+    if site := request.headers.get("Sec-Fetch-Site"):
+        return site in OWN_SITES
+    origin = request.headers.get("Origin")
+    return origin is None or origin == request.host_url.rstrip("/")
+
+
+def refuse_odd_sign_in() -> ResponseReturnValue | None:
+    """Keep JSON and addresses elsewhere away from Flask-Security's views."""
+    if request.blueprint != "security":
+        return None
+    if request.is_json:
+        abort(415, "Send this as a form.")
+    if all(is_local_path(path) for path in request.values.getlist("next") if path):
+        return None
+    return redirect(url_for("security.login"), 303)
+
+
+def require_account() -> ResponseReturnValue | None:
+    """The way in for whoever has no session: set-up first, then sign-in."""
+    if request.endpoint == "static" or request.endpoint in SET_UP_ROUTES:
+        return None
+    if not administrator_exists():
+        return send_to(url_for("accounts.set_up"))
+    if request.endpoint in OPEN_ROUTES:
+        return None
+    if not current_user.is_authenticated:
+        return send_to(url_for("security.login", next=wanted_path()))
+    note_activity()
+    return None
+
+
+def send_to(url: str) -> ResponseReturnValue:
+    """A redirect; for htmx a 401 that sends the whole page there, so that no part swaps it in."""
+    if not is_htmx():
+        return redirect(url, 303)
+    return Response("Sign in to go on.", 401, {"HX-Redirect": url}, mimetype="text/plain")
+
+
+def wanted_path() -> str | None:
+    """Where to go after the sign-in: the page that the person wanted to see or is looking at."""
+    if is_htmx():
+        path = local_path(request.headers.get("HX-Current-URL"))
+    else:
+        path = request.full_path.rstrip("?") if request.method in SAFE_METHODS else None
+    return path if path and path != "/" and is_local_path(path) else None
+
+
+def is_local_path(path: str) -> bool:
+    """Whether `path` can only lead to a page of ours, whatever browsers make of odd characters."""
+    return LOCAL_PATH.fullmatch(path) is not None
+
+
+def note_activity() -> None:
+    """Renew the session's time where a person did something; polls and streams do not count."""
+    if request.method in SAFE_METHODS and is_htmx():
+        return
+    now = int(utc_now().timestamp())
+    if now - session.get("seen", 0) >= ACTIVITY_SECONDS:
+        session["seen"] = now
+
+
+def plain_http() -> bool:
+    """Whether this page crosses a network unencrypted, as allowed; pages then say so."""
+    return leaves_the_machine() and settings().allow_http
+
+
+def leaves_the_machine() -> bool:
+    """Whether the request came without encryption and not from this machine to itself."""
+    if request.is_secure:
+        return False
+    return not (is_loopback_address(request.remote_addr) and is_loopback(request.host))
+
+
+def is_loopback_address(address: str | None) -> bool:
+    try:
+        return ip_address(address or "").is_loopback
+    except ValueError:
+        return False

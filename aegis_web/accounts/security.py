@@ -1,0 +1,124 @@
+"""Flask-Security as this product uses it: sign in, sign out, change the password; nothing else.
+
+Every feature that is not wanted stays off, so that no route, command, token or cookie exists that
+nobody asked for. Passwords are argon2id hashes of the password alone: no application key goes in,
+so that rotating `SECRET_KEY` ends sessions but locks nobody out.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+from flask import Flask, Response, g, request, session
+from flask_security import (
+    SQLAlchemyUserDatastore,
+    password_changed,
+    user_authenticated,
+)
+
+from aegis_web.accounts.forms import PasswordForm, SignInForm
+from aegis_web.accounts.models import Account, Role
+from aegis_web.audit.models import Actor, audit_entry
+from aegis_web.config import Settings
+from aegis_web.extensions import db, security
+from aegis_web.web.pages import render
+
+IDLE_SESSION = timedelta(hours=12)
+PASSWORD_MIN_LENGTH = 12
+
+FEATURES: dict[str, Any] = {
+    "CHANGEABLE": True,
+    "FRESHNESS": timedelta(seconds=-1),  # else there is a /verify
+    "STATIC_FOLDER": None,  # else there is a second static route
+    "CLI_USERS_NAME": None,
+    "CLI_ROLES_NAME": None,
+    "LOGIN_URL": "/sign-in",
+    "LOGOUT_URL": "/sign-out",
+    "LOGOUT_METHODS": ["POST"],
+    "CHANGE_URL": "/account/password",
+    "POST_LOGIN_VIEW": "/",
+    "POST_LOGOUT_VIEW": "/sign-in",
+    "POST_CHANGE_VIEW": "/account",
+    "LOGIN_USER_TEMPLATE": "accounts/sign_in.html",
+    "CHANGE_PASSWORD_TEMPLATE": "accounts/password.html",
+    "RETURN_GENERIC_RESPONSES": True,
+    "SEND_PASSWORD_CHANGE_EMAIL": False,
+    "PASSWORD_HASH": "argon2",
+    "PASSWORD_SCHEMES": ["argon2"],
+    # OWASP Password Storage Cheat Sheet: 19 MiB, so that many sign-ins at once fit into memory
+    "PASSWORD_HASH_PASSLIB_OPTIONS": {
+        "argon2__memory_cost": 19_456,
+        "argon2__time_cost": 2,
+        "argon2__parallelism": 1,
+    },
+    "PASSWORD_SINGLE_HASH": True,
+    "PASSWORD_LENGTH_MIN": PASSWORD_MIN_LENGTH,
+    # admin@nas.local is an address, and no name server is asked about anybody's
+    "EMAIL_VALIDATOR_ARGS": {"globally_deliverable": False, "check_deliverability": False},
+}
+
+MESSAGES = {
+    "GENERIC_AUTHN_FAILED": ("E-mail or password is wrong. Check both and try again.", "error"),
+    "DISABLED_ACCOUNT": ("This account is switched off. Ask an administrator.", "error"),
+    "EMAIL_NOT_PROVIDED": ("Enter your e-mail address.", "error"),
+    "INVALID_EMAIL_ADDRESS": (
+        "This is no e-mail address: it needs a name, an @ and a host, as in ann@example.org.",
+        "error",
+    ),
+    "PASSWORD_NOT_PROVIDED": ("Enter the password.", "error"),
+    "INVALID_PASSWORD": ("This is not your current password.", "error"),
+    "PASSWORD_INVALID_LENGTH": ("Use at least %(length)s characters.", "error"),
+    "PASSWORD_IS_THE_SAME": ("Choose a password that differs from the current one.", "error"),
+    "RETYPE_PASSWORD_MISMATCH": ("The two passwords differ. Type the same one twice.", "error"),
+    "PASSWORD_CHANGE": ("Password changed. Every other session has ended.", "success"),
+}
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    """Set cookies and features, and bind Flask-Security to `app` over our own tables."""
+    app.config.from_mapping(
+        SESSION_COOKIE_NAME="__Host-aegis" if settings.cookies_secure else "aegis",
+        SESSION_COOKIE_SECURE=settings.cookies_secure,
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_PATH="/",
+        SESSION_REFRESH_EACH_REQUEST=False,  # polls are no activity; the guard notes what is
+        PERMANENT_SESSION_LIFETIME=IDLE_SESSION,
+        WTF_CSRF_TIME_LIMIT=None,  # a form lives as long as its session
+        WTF_CSRF_SSL_STRICT=False,  # the guard judges Origin and Sec-Fetch-Site, not Referer
+    )
+    app.config.update({f"SECURITY_{name}": value for name, value in FEATURES.items()})
+    app.config.update({f"SECURITY_MSG_{name}": value for name, value in MESSAGES.items()})
+    security.init_app(
+        app,
+        SQLAlchemyUserDatastore(db, Account, Role),
+        login_form=SignInForm,
+        change_password_form=PasswordForm,
+        render_template=_render,
+    )
+    security.want_json(lambda _: False)
+    app.login_manager.request_loader(lambda _: None)  # type: ignore[attr-defined]
+    user_authenticated.connect(_signed_in, app)
+    password_changed.connect(_password_changed, app)
+
+
+def _render(template: str, **context: Any) -> Response:
+    """A form that comes back after a POST has been refused, and says so in its status."""
+    return render(template, status=422 if request.method == "POST" else 200, **context)
+
+
+def _signed_in(_: Flask, user: Account, authn_via: list[str], **__: object) -> None:
+    session.permanent = True
+    session.pop("csrf_token", None)
+    g.pop("csrf_token", None)
+    if authn_via == ["password"]:
+        _record(user, "account.sign_in")
+
+
+def _password_changed(_: Flask, user: Account, **__: object) -> None:
+    _record(user, "account.change_password")
+
+
+def _record(user: Account, action: str) -> None:
+    """Add the audit row to the session that Flask-Security commits at the end of the request."""
+    actor = Actor(user.email, user.id)
+    db.session.add(audit_entry(actor, action, f"account:{user.id}"))

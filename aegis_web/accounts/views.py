@@ -1,0 +1,65 @@
+"""The first start's set-up, and a person's own account. Sign-in itself is Flask-Security's."""
+
+from flask import Blueprint, Response, flash, request, url_for
+from flask_security import current_user, login_user
+
+from aegis_web.accounts.actions import LINK_IS_DEAD, change_zone, create_first_admin
+from aegis_web.accounts.forms import SetUpForm
+from aegis_web.accounts.queries import administrator_exists, setup_link_works
+from aegis_web.accounts.session import current_actor
+from aegis_web.errors import Invalid, NotFound
+from aegis_web.web.pages import go_to, render
+
+bp = Blueprint("accounts", __name__)
+
+FIRST_PAGE = "/"
+
+
+@bp.get("/set-up")
+def set_up() -> Response:
+    """Say where the one-time link is."""
+    if administrator_exists():
+        return go_to(url_for("security.login"))
+    return render("accounts/set_up.html")
+
+
+@bp.route("/set-up/<token>", methods=["GET", "POST"])
+def set_up_link(token: str) -> Response:
+    """Make the first administrator and sign them in."""
+    if administrator_exists():
+        return go_to(url_for("security.login"))
+    if not setup_link_works(token):
+        raise NotFound(LINK_IS_DEAD)
+    form = SetUpForm()
+    if form.validate_on_submit():
+        try:
+            account = create_first_admin(token, form.email.data or "", form.password.data or "")
+        except Invalid as invalid:
+            for field, message in invalid.errors.items():
+                form[field].errors = [message]
+        else:
+            login_user(account, authn_via=["set-up"])
+            flash("Welcome. You are the administrator of this installation.", "success")
+            return go_to(FIRST_PAGE)
+    status = 422 if request.method == "POST" else 200
+    return render("accounts/set_up_link.html", status=status, form=form)
+
+
+@bp.get("/account")
+def index() -> Response:
+    """One's own account."""
+    return render("accounts/index.html", account=current_user, errors={})
+
+
+@bp.post("/account/zone")
+def choose_zone() -> Response:
+    """Choose how one sees times."""
+    zone = request.form.get("zone") or None
+    try:
+        change_zone(current_actor(), zone)
+    except Invalid as invalid:
+        return render(
+            "accounts/index.html", status=422, account=current_user, errors=invalid.errors
+        )
+    flash(f"Times are shown in {zone or 'the zone of your browser'}.", "success")
+    return go_to(url_for(".index"))

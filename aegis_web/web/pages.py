@@ -1,0 +1,72 @@
+"""A page or its fragment, and where to go after a write. The only reader of htmx's headers."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import Response, make_response, redirect, render_template, request, session
+from flask_security import current_user
+
+from aegis_web.extensions import db
+
+
+def is_htmx() -> bool:
+    """Whether htmx sent this request, be it for a fragment or for a whole page."""
+    return request.headers.get("HX-Request") == "true"
+
+
+def wants_fragment() -> bool:
+    """Whether htmx will swap the answer into a part of a page."""
+    headers = request.headers
+    return (
+        is_htmx()
+        and headers.get("HX-Request-Type") != "full"
+        and "HX-Boosted" not in headers
+        and "HX-History-Restore-Request" not in headers
+    )
+
+
+def render(page: str, fragment: str | None = None, status: int = 200, **context: Any) -> Response:
+    """The page as an answer, or its fragment where htmx asks for one.
+
+    The read session is closed before the template renders, so `context` holds values that need no
+    further query. Messages flashed by a write travel along with its fragment.
+    """
+    finish_reading()
+    partial = fragment is not None and wants_fragment()
+    text = render_template(fragment if partial and fragment else page, **context)
+    if partial and request.method != "GET" and session.get("_flashes"):
+        text += render_template("_flash.html", oob=True)
+    response = make_response(text, status)
+    response.vary.add("HX-Request")
+    return response
+
+
+def finish_reading() -> None:
+    """End the request's read transaction; who is signed in stays known."""
+    _ = current_user.is_authenticated  # loads the account while it still can be
+    db.session.close()
+
+
+def go_to(url: str) -> Response:
+    """Send the browser on to `url` with GET.
+
+    A fetch would follow a redirect by itself and swap the page that it finds into a fragment's
+    place; htmx is therefore told in a header to let the browser go there.
+    """
+    if is_htmx():
+        response = make_response("", 204)
+        response.headers["HX-Redirect"] = url
+        return response
+    return make_response(redirect(url, 303))
+
+
+def local_path(url: str | None) -> str | None:
+    """Path and query of `url`, wherever it points: safe to redirect to. None if it has none."""
+    if not url:
+        return None
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # such as an address with half an IPv6 host
+        return None
+    path = "/" + parts.path.replace("\\", "/").lstrip("/")
+    return f"{path}?{parts.query}" if parts.query else path
