@@ -125,7 +125,7 @@ class _Builder:
             hint=_hint(parameter, stored=stored),
             required=parameter.required and not stored,
             optional=parameter.optional,
-            value=texts[-1] if texts and kind != Kind.SECRET else "",
+            value=texts[-1] if texts else "",
             checked=texts[-1:] == (ON,),
             choices=_choices(parameter, texts),
             attributes=_attributes(parameter, kind, texts[-1] if texts else ""),

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field, SecretStr, model_validator
 
 from aegis_web.errors import AegisError, ConfigError, Invalid
 from aegis_web.parameters import MASK, mask_sealed
+from aegis_web.parameters.messages import plain_message
 from aegis_web.registry import ServiceFunction
 from aegis_web.vault import Vault
 
@@ -118,6 +119,12 @@ def test_no_message_repeats_a_secret() -> None:
         "login": "the password must begin with hush",
     }
     assert "wrong-5" not in str(raised.value)
+
+
+def test_a_message_about_a_secret_leaves_out_what_was_given() -> None:
+    error = {"type": "string_pattern_mismatch", "ctx": {"pattern": "^A"}, "input": "hush"}
+    assert plain_message(error).endswith("^A: got 'hush'")
+    assert plain_message(error, secret=True).endswith("^A")
 
 
 def test_an_empty_secret_is_missing_where_one_is_required() -> None:

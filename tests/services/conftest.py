@@ -1,0 +1,42 @@
+"""An application context with only the settings that a service function reads."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from flask import Flask
+
+from aegis_web.context import RunContext, running
+
+Stop = Callable[[], None]
+
+
+@pytest.fixture
+def file_root(tmp_path: Path) -> Iterator[Path]:
+    """The one folder below which files may be deleted."""
+    root = tmp_path / "allowed"
+    root.mkdir()
+    bare = Flask("services")
+    bare.extensions["aegis.settings"] = SimpleNamespace(file_roots=(root,))
+    with bare.app_context():
+        yield root
+
+
+@pytest.fixture
+def ask_to_stop() -> Iterator[Stop]:
+    """Makes this test a run, and gives what asks it to stop."""
+    asked: list[bool] = []
+    run = RunContext(
+        run_id=1,
+        job_id=1,
+        job_name="test",
+        fire_time=None,
+        attempt=1,
+        requested_by="alice",
+        report=lambda done, total, message: None,
+        asked_to_stop=lambda: bool(asked),
+    )
+    token = running.set(run)
+    yield lambda: asked.append(True)
+    running.reset(token)
