@@ -134,7 +134,7 @@ def store_jobs(engine: Engine, jobs: int) -> None:
 
     trigger = json.dumps({"kind": "cron", "expression": "0 * * * *", "zone": "UTC"})
     insert = text(
-        'INSERT INTO jobs (key, name, description, owner, tags, origin, declared, service,'
+        "INSERT INTO jobs (key, name, description, owner, tags, origin, declared, service,"
         ' arguments, "trigger", trigger_kind, zone, state, pause_reason, next_run_at, overlap,'
         " max_running, catch_up, jitter_seconds, revision, created_at, created_by, updated_at,"
         " updated_by) VALUES (:key, :key, '', '', '[]', 'user', true, 'herd.noop', '{}', :trigger,"

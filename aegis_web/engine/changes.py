@@ -21,6 +21,7 @@ from aegis_web.engine.decide import Due, Policy, Verdict, decide, due, summary
 from aegis_web.engine.triggers import DateTrigger, Trigger, from_json
 from aegis_web.errors import Conflict
 from aegis_web.jobs.models import CatchUp, Job, JobState, Origin, Overlap
+from aegis_web.parameters import mask_sealed
 from aegis_web.registry import Registry
 from aegis_web.runs.models import Kind, Reason, Run, RunDetails, RunStatus
 
@@ -65,8 +66,9 @@ class NewJob:
 
 
 def definition(job: Job) -> dict[str, Any]:
-    """What the audit keeps of a job. Secrets stand in it only encrypted."""
-    return {name: getattr(job, name) for name in DEFINITION}
+    """What the audit keeps of a job; secrets as bullets."""
+    values = {name: getattr(job, name) for name in DEFINITION}
+    return {**values, "arguments": mask_sealed(job.arguments)}
 
 
 def now_of(session: Session) -> datetime:
@@ -136,7 +138,7 @@ def change(
 
     A new trigger rules from now on; what the old one owed until now is settled first.
     """
-    before = definition(job)
+    before, stored = definition(job), dict(job.arguments)
     trigger = values.get("trigger")
     retimed = trigger is not None and trigger.to_json() != before["trigger"]
     if job.state == JobState.PAUSED and retimed:
@@ -152,6 +154,8 @@ def change(
     touch(session, job, actor)
     after = definition(job)
     changed = [name for name in DEFINITION if before[name] != after[name]]
+    if job.arguments != stored and "arguments" not in changed:
+        changed.append("arguments")  # only a secret in them
     if changed:
         session.add(
             audit_entry(

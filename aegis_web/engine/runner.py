@@ -1,6 +1,7 @@
 """One attempt: open the arguments, call the function, catch what it says, judge how it ended."""
 
 import asyncio
+import inspect
 import json
 import traceback
 from collections.abc import Callable, Iterator
@@ -35,6 +36,8 @@ class Runner:
             with captured(attempt.output), self._scope(), told(attempt):
                 function, arguments = self._open(attempt)
                 value = function.function(**arguments)
+                if inspect.iscoroutine(value):  # a decorated `async def` looks like a plain one
+                    value = asyncio.run(value)
             return ended(attempt, started, value)
         except BaseException as error:
             return failed(attempt, started, error)

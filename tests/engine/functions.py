@@ -1,10 +1,14 @@
 """Service functions for the engine's tests."""
 
 import asyncio
+import functools
 import logging
 import threading
 import time
 from datetime import timedelta
+from typing import Any
+
+from pydantic import SecretStr
 
 from aegis_web.context import current_run
 
@@ -84,3 +88,27 @@ def ask_until_released() -> None:
     while not release.wait(0.01):
         if callable(ask):
             ask()
+
+
+def logged(function: Any) -> Any:
+    """A decorator as teams write them: it hides that the function is async."""
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return wrapper
+
+
+@logged
+async def note_behind_a_decorator() -> str:
+    """Remembers that its body was awaited."""
+    await asyncio.sleep(0)
+    called.append("decorated")
+    return "decorated"
+
+
+def note_secret(token: SecretStr) -> str:
+    """Says its secret aloud."""
+    print(f"the token is {token.get_secret_value()}")
+    raise ValueError(token.get_secret_value())

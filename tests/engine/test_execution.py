@@ -5,9 +5,10 @@ import zlib
 
 from sqlalchemy import select
 
+from aegis_web.database import Model
 from aegis_web.runs.models import Reason, Run, RunDetails, RunLog, RunStatus
 from tests.engine import functions
-from tests.engine.conftest import EngineNode, MakeNode
+from tests.engine.conftest import VAULT, EngineNode, MakeNode
 from tests.support.clocks import wait_until
 
 
@@ -139,3 +140,21 @@ def test_runs_that_no_thread_has_begun_are_not_called_running(make_node: MakeNod
     assert len(node.runs(RunStatus.QUEUED)) == 4
     functions.release.set()
     wait_until(lambda: len(node.runs(RunStatus.SUCCEEDED)) == 6)
+
+
+def test_a_decorated_async_function_really_runs(node: EngineNode) -> None:
+    run = node.settled(node.request(node.add(functions.note_behind_a_decorator)))
+    assert run.status == RunStatus.SUCCEEDED
+    assert functions.called == ["decorated"]
+
+
+def test_a_secret_stands_nowhere_in_plain_text(node: EngineNode) -> None:
+    service = node.registry.add(functions.note_secret)
+    sealed = service.seal(service.check({"token": "hunter2-hunter2"}), VAULT)
+    run = node.settled(node.request(node.add(functions.note_secret, arguments=sealed)))
+    assert run.error == "ValueError: ••••••"
+    assert log_of(node, run.id)[0].endswith("the token is ••••••")
+    with node.session() as session:
+        tables = Model.metadata.sorted_tables
+        rows = [str(row) for table in tables for row in session.execute(table.select())]
+    assert not [row for row in rows if "hunter2" in row]
