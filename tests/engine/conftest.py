@@ -36,7 +36,8 @@ class EngineNode:
         tune(self.reader, writing=False)
         self.registry = Registry()
         for function in vars(functions).values():
-            if getattr(function, "__module__", "") == functions.__name__:
+            own = getattr(function, "__module__", "") == functions.__name__
+            if own and not function.__name__.startswith("_"):
                 self.registry.add(function)
         self.scheduler = LedgerScheduler(
             self.engine,

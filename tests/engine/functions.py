@@ -90,7 +90,7 @@ def ask_until_released() -> None:
             ask()
 
 
-def logged(function: Any) -> Any:
+def _logged(function: Any) -> Any:
     """A decorator as teams write them: it hides that the function is async."""
 
     @functools.wraps(function)
@@ -100,7 +100,7 @@ def logged(function: Any) -> Any:
     return wrapper
 
 
-@logged
+@_logged
 async def note_behind_a_decorator() -> str:
     """Remembers that its body was awaited."""
     await asyncio.sleep(0)
