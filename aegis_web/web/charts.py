@@ -1,0 +1,193 @@
+"""Charts as inline SVG: values in, geometry out; `templates/macros/charts.html` draws it.
+
+No style and no script is in them: colours are classes, and every chart says in words what it
+shows.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from aegis_web.runs.models import RunStatus
+from aegis_web.web.badges import LOOKS, word_of
+from aegis_web.web.formats import duration, short_clock
+from aegis_web.web.zones import viewer_zone
+
+BAD = frozenset({"failed", "timed_out", "lost"})
+NOT_RUN = frozenset({"skipped", "missed", "cancelled"})
+UNDERWAY = frozenset({"running", "queued"})
+BAR_WIDTH, BAR_STEP = 4.0, 6.0
+SPARK_HEIGHT, SPARK_TOP, SPARK_LEAST = 26.0, 6.0, 4.0  # least: the height of the quickest run
+FULL_HEIGHT_TOP = 2.0
+HOLLOW_HEIGHT = 7.0
+STRIP_HEIGHT, STRIP_WIDTH, STRIP_GAP = 64.0, 720.0, 0.22  # gap: part of an hour's width
+STRIP_LEAST = 3.0  # so that one failure among thousands is still seen
+STACK = ("ok", "run", "late", "fail")  # from the bottom up
+
+
+@dataclass(frozen=True)
+class SparkRun:
+    """One run as the sparkline sees it."""
+
+    status: RunStatus | int | str
+    seconds: float | None = None  # how long it ran; None: it did not, or is not over
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One bar, in the coordinates of its chart."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    kind: str  # ok, fail, run or late: its colour
+    title: str = ""
+    notch: bool = False  # a second sign besides the colour
+
+    @property
+    def middle(self) -> float:
+        """Where the notch is."""
+        return round(self.x + self.width / 2, 2)
+
+
+@dataclass(frozen=True)
+class Sparkline:
+    """The last runs of one job: height is duration, failed ones are full and notched."""
+
+    bars: tuple[Bar, ...]
+    label: str
+    width: float
+    height: float = SPARK_HEIGHT
+
+
+@dataclass(frozen=True)
+class HourCounts:
+    """How many runs came to each status within one hour."""
+
+    start: datetime
+    counts: Mapping[RunStatus | int | str, int]
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A time written below the strip."""
+
+    x: float
+    text: str
+
+
+@dataclass(frozen=True)
+class HourStrip:
+    """Runs by hour, stacked by what became of them."""
+
+    bars: tuple[Bar, ...]
+    bands: tuple[Bar, ...]  # one per hour, whole height: carries the title
+    ticks: tuple[Tick, ...]
+    label: str
+    width: float = STRIP_WIDTH
+    height: float = STRIP_HEIGHT
+
+
+def kind_of(status: RunStatus | int | str) -> str:
+    """The colour class of a status."""
+    word = word_of(status)
+    if word in BAD:
+        return "fail"
+    if word in NOT_RUN:
+        return "late"
+    return "run" if word in UNDERWAY else "ok"
+
+
+def sparkline(runs: Sequence[SparkRun], slots: int = 20) -> Sparkline:
+    """The chart of `runs`, oldest first; of more than `slots` only the newest are drawn."""
+    shown = runs[-slots:]
+    longest = max((run.seconds or 0 for run in shown), default=0) or 1
+    offset = slots - len(shown)  # the newest is always at the right edge
+    bars = tuple(_spark_bar(run, index + offset, longest) for index, run in enumerate(shown))
+    counted = Counter(word_of(run.status) for run in shown)
+    return Sparkline(bars, _spark_label(counted), slots * BAR_STEP)
+
+
+def _spark_bar(run: SparkRun, slot: int, longest: float) -> Bar:
+    x, kind = slot * BAR_STEP, kind_of(run.status)
+    word = LOOKS[word_of(run.status)].word
+    title = word if run.seconds is None else f"{word}, {duration(run.seconds)}"
+    if kind == "late":
+        top = SPARK_HEIGHT - HOLLOW_HEIGHT - 1
+        return Bar(x + 0.5, top, BAR_WIDTH - 1, HOLLOW_HEIGHT, kind, title)
+    if kind == "fail":
+        height = SPARK_HEIGHT - FULL_HEIGHT_TOP
+        return Bar(x, FULL_HEIGHT_TOP, BAR_WIDTH, height, kind, title, notch=True)
+    room = SPARK_HEIGHT - SPARK_TOP - SPARK_LEAST
+    height = round(SPARK_LEAST + room * (run.seconds or 0) / longest, 1)
+    return Bar(x, round(SPARK_HEIGHT - height, 1), BAR_WIDTH, height, kind, title)
+
+
+def _spark_label(counted: Mapping[str, int]) -> str:
+    total = sum(counted.values())
+    if not total:
+        return "No runs yet"
+    return f"Last {total} runs: {_in_words(counted)}" if total > 1 else _in_words(counted)
+
+
+def hour_strip(hours: Sequence[HourCounts]) -> HourStrip:
+    """The chart of `hours`, oldest first, one column each."""
+    stacks = [_stack(hour) for hour in hours]
+    highest = max((sum(stack.values()) for stack in stacks), default=0)
+    step = STRIP_WIDTH / max(len(hours), 1)
+    bars: list[Bar] = []
+    bands: list[Bar] = []
+    ticks: list[Tick] = []
+    for index, (hour, stack) in enumerate(zip(hours, stacks, strict=True)):
+        x = round(index * step, 2)
+        bars += _column(stack, x + step * STRIP_GAP / 2, step * (1 - STRIP_GAP), highest)
+        title = f"{short_clock(hour.start)}: {_in_words(_words(hour)) or 'no runs'}"
+        bands.append(Bar(x, 0, round(step, 2), STRIP_HEIGHT, "band", title))
+        local = hour.start.astimezone(viewer_zone())
+        if local.hour % 6 == 0:
+            ticks.append(Tick(x, f"{local:%H:%M}"))
+    total = Counter[str]()
+    for hour in hours:
+        total.update(_words(hour))
+    label = f"Runs of the last {len(hours)} hours: {_in_words(total) or 'none'}"
+    return HourStrip(tuple(bars), tuple(bands), tuple(ticks), label)
+
+
+def _column(stack: Mapping[str, int], x: float, width: float, highest: int) -> list[Bar]:
+    bars, bottom = [], STRIP_HEIGHT
+    for kind in STACK:
+        if not stack.get(kind):
+            continue
+        height = max(STRIP_LEAST, (STRIP_HEIGHT - FULL_HEIGHT_TOP) * stack[kind] / highest)
+        height = min(height, bottom - FULL_HEIGHT_TOP / 2)
+        bottom -= height
+        inset = 0.6 if kind == "late" else 0  # drawn as an outline, which is half outside
+        bars.append(
+            Bar(
+                round(x + inset, 2),
+                round(bottom + inset, 2),
+                round(width - 2 * inset, 2),
+                round(max(height - 2 * inset, 1), 2),
+                kind,
+                notch=kind == "fail",
+            )
+        )
+    return bars
+
+
+def _stack(hour: HourCounts) -> Counter[str]:
+    stack = Counter[str]()
+    for status, count in hour.counts.items():
+        stack[kind_of(status)] += count
+    return stack
+
+
+def _words(hour: HourCounts) -> Counter[str]:
+    return Counter({word_of(status): count for status, count in hour.counts.items() if count})
+
+
+def _in_words(counted: Mapping[str, int]) -> str:
+    ordered = (word for word in LOOKS if counted.get(word))
+    return ", ".join(f"{counted[word]} {LOOKS[word].word.lower()}" for word in ordered)

@@ -1,0 +1,190 @@
+"""What a browser is told when something goes wrong: plain words, a cure, and never a traceback.
+
+A page gets a page; htmx gets a message out of band, and the part that it wanted stays as it was.
+"""
+
+import logging
+import secrets
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from flask import Flask, Response, current_app, make_response, render_template, request
+from flask_security import current_user
+from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from werkzeug.exceptions import HTTPException, InternalServerError
+
+from aegis_web.errors import AegisError, Conflict, Invalid, NotFound
+from aegis_web.web.pages import finish_reading, is_htmx
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 5
+SQLITE_BUSY_OR_GONE = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+    }
+)
+PRIMARY_CODE = 0xFF  # the rest of SQLite's result codes says only more about it
+KEPT_HEADERS = ("Allow", "Retry-After", "WWW-Authenticate")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What went wrong, as a person reads it."""
+
+    status: int
+    title: str
+    text: str
+    errors: Mapping[str, str] | None = None  # by field
+    incident: str | None = None  # to find it in the log
+
+
+PROBLEMS = {
+    400: Problem(400, "The request was not understood", "Go back, reload the page and try again."),
+    401: Problem(401, "Please sign in", "This page is only for people who have signed in."),
+    403: Problem(
+        403, "Not allowed", "Your account may not do this. An administrator can change that."
+    ),
+    404: Problem(
+        404,
+        "Not found",
+        "There is nothing at this address, or there is no more. It may have been deleted.",
+    ),
+    405: Problem(
+        405,
+        "This address cannot be opened like this",
+        "Go back and use the button or link on the page.",
+    ),
+    409: Problem(
+        409,
+        "Somebody else was first",
+        "What you wanted to change has changed since the page was loaded. Reload it and look.",
+    ),
+    413: Problem(
+        413, "Too large", "What you sent is larger than this product accepts. Shorten it."
+    ),
+    422: Problem(422, "This cannot be accepted", "Go back, correct what is named and try again."),
+    429: Problem(429, "Too many requests", "Wait a minute, then try again."),
+    500: Problem(
+        500,
+        "Something went wrong here",
+        "This is a fault of the product, not yours. Nothing was changed half-way. Try again; if it "
+        "stays, give the number below to whoever runs this installation.",
+    ),
+    503: Problem(
+        503,
+        "The database does not answer",
+        "It is busy or cannot be reached. Nothing was changed. Try again in a few seconds.",
+    ),
+}
+PAGE_TOO_OLD = Problem(
+    400,
+    "This page was open for too long",
+    "For your safety nothing was changed. Reload the page and do it again.",
+)
+
+
+def init_app(app: Flask) -> None:
+    """Answer every error of `app` in plain words."""
+    app.register_error_handler(CSRFError, lambda _: answer(PAGE_TOO_OLD))
+    app.register_error_handler(HTTPException, on_http)
+    app.register_error_handler(NotFound, lambda error: answer(described(404, error)))
+    app.register_error_handler(Conflict, lambda error: answer(described(409, error)))
+    app.register_error_handler(Invalid, on_invalid)
+    app.register_error_handler(AegisError, lambda error: answer(described(422, error)))
+    app.register_error_handler(DBAPIError, on_database)
+    app.register_error_handler(PoolTimeout, on_database)
+    app.register_error_handler(Exception, on_unexpected)
+
+
+def on_http(error: HTTPException) -> Response:
+    """The page of an HTTP error; a text given to `abort` replaces the usual one."""
+    if isinstance(error, InternalServerError) and error.original_exception:
+        return on_failed_handler(error.original_exception)
+    status = error.code or 500
+    usual = PROBLEMS.get(status) or Problem(status, error.name, "Go back and try again.")
+    own = error.description if error.description != type(error).description else None
+    response = answer(Problem(status, usual.title, own or usual.text))
+    sent = error.get_response().headers
+    for name in KEPT_HEADERS:
+        if name in sent:
+            response.headers[name] = sent[name]
+    return response
+
+
+def on_invalid(error: Invalid) -> Response:
+    """The page of refused input that no form took back."""
+    usual = PROBLEMS[422]
+    return answer(Problem(422, usual.title, usual.text, errors=error.errors))
+
+
+def on_database(error: DBAPIError | PoolTimeout) -> Response:
+    """503 while the database is busy or away; any other of its errors is unexpected."""
+    if not is_away(error):
+        return on_unexpected(error)
+    log.warning("the database does not answer, %s %s: %s", request.method, request.path, error)
+    response = answer(PROBLEMS[503])
+    response.headers["Retry-After"] = str(RETRY_SECONDS)
+    return response
+
+
+def is_away(error: DBAPIError | PoolTimeout) -> bool:
+    """Whether the database is busy, full or out of reach, rather than asked something wrong."""
+    if isinstance(error, PoolTimeout) or error.connection_invalidated:
+        return True
+    if isinstance(error.orig, sqlite3.Error):
+        code = getattr(error.orig, "sqlite_errorcode", 0)
+        return code & PRIMARY_CODE in SQLITE_BUSY_OR_GONE
+    return isinstance(error, OperationalError)
+
+
+def on_failed_handler(error: BaseException) -> Response:
+    """What an error page itself ran into, such as a database that went away meanwhile."""
+    if isinstance(error, (DBAPIError, PoolTimeout)):
+        return on_database(error)
+    return on_unexpected(error)
+
+
+def on_unexpected(error: BaseException) -> Response:
+    """A plain page with a number; the log has the same number and the traceback."""
+    if current_app.debug:
+        raise error
+    incident = secrets.token_hex(4)
+    log.error("incident %s: %s %s failed", incident, request.method, request.path, exc_info=error)
+    usual = PROBLEMS[500]
+    return answer(Problem(500, usual.title, usual.text, incident=incident))
+
+
+def described(status: int, error: AegisError) -> Problem:
+    """The usual problem of `status`, in the words of `error` where it has some."""
+    usual = PROBLEMS[status]
+    return Problem(status, usual.title, str(error) or usual.text)
+
+
+def answer(problem: Problem) -> Response:
+    """`problem` as a page, or as a message for htmx that leaves its target alone."""
+    if is_htmx():
+        text = _plain("errors/_message.html", problem)
+        response = make_response(text, problem.status)
+        response.headers["HX-Reswap"] = "none"
+    elif problem.status < 500 and current_user.is_authenticated:
+        finish_reading()
+        text = render_template("errors/error.html", problem=problem, layout="base.html")
+        response = make_response(text, problem.status)
+    else:
+        response = make_response(_plain("errors/error.html", problem), problem.status)
+    response.vary.add("HX-Request")
+    return response
+
+
+def _plain(name: str, problem: Problem) -> str:
+    """The template without what Flask adds to every context: that may need the database."""
+    template = current_app.jinja_env.get_template(name)
+    return template.render(problem=problem, layout="bare.html")

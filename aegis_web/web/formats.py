@@ -1,0 +1,152 @@
+"""How values read on a page: the only place where an instant becomes local time."""
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from flask import Flask
+
+from aegis_web.clock import utc_now
+from aegis_web.web.badges import look_of, word_of
+from aegis_web.web.zones import find_zone, viewer_zone, zones
+
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+MINUTE, HOUR, DAY = 60, 3600, 86_400
+NOTHING = "–"
+THIN_SPACE = "\u202f"  # narrow and without a line break, between groups of digits
+SIZES = ("kB", "MB", "GB", "TB")
+
+
+def init_app(app: Flask) -> None:
+    """Give templates the filters and functions of this module."""
+    for form in (ago, until, relative, duration, size, number, clock, short_clock, iso):
+        app.add_template_filter(form, form.__name__)
+    for function in (viewer_zone, zones, look_of, word_of):
+        app.add_template_global(function, function.__name__)
+
+
+def ago(instant: datetime | None) -> str:
+    """How long `instant` has passed, in one unit: "19 h ago"."""
+    if instant is None:
+        return NOTHING
+    seconds = (utc_now() - instant).total_seconds()
+    return "now" if seconds < 1 else f"{_one_unit(seconds)} ago"
+
+
+def until(instant: datetime | None) -> str:
+    """How long until `instant`, in two units: "in 5 h 12 min"."""
+    if instant is None:
+        return NOTHING
+    seconds = (instant - utc_now()).total_seconds()
+    return "now" if seconds < 1 else f"in {_two_units(seconds)}"
+
+
+def relative(instant: datetime | None) -> str:
+    """`until` for what is to come, `ago` for what has been."""
+    if instant is None:
+        return NOTHING
+    return until(instant) if instant > utc_now() else ago(instant)
+
+
+def _one_unit(seconds: float) -> str:
+    if seconds < MINUTE:
+        return f"{int(seconds)} s"
+    if seconds < HOUR:
+        return f"{int(seconds // MINUTE)} min"
+    if seconds < DAY:
+        return f"{int(seconds // HOUR)} h"
+    return f"{int(seconds // DAY)} d"
+
+
+def _two_units(seconds: float) -> str:
+    minutes, hours, days = int(seconds // MINUTE), int(seconds // HOUR), int(seconds // DAY)
+    if seconds < MINUTE:
+        return f"{int(seconds)} s"
+    if seconds < HOUR:
+        return f"{minutes} min"
+    if seconds < DAY:
+        return f"{hours} h {minutes % 60} min" if minutes % 60 else f"{hours} h"
+    return f"{days} d {hours % 24} h" if hours % 24 else f"{days} d"
+
+
+def duration(seconds: float | None) -> str:
+    """A length of time: "380 ms", "4.2 s", "1 m 42 s", "2 h 05 m", "3 d 4 h"."""
+    if seconds is None:
+        return NOTHING
+    if seconds < 1:
+        return f"{round(seconds * 1000)} ms" if round(seconds * 1000) < 1000 else "1.0 s"
+    if seconds < 10:
+        return f"{seconds:.1f} s" if round(seconds, 1) < 10 else "10 s"
+    whole = round(seconds)
+    if whole < MINUTE:
+        return f"{whole} s"
+    if whole < HOUR:
+        return f"{whole // MINUTE} m {whole % MINUTE:02d} s"
+    if whole < DAY:
+        return f"{whole // HOUR} h {whole % HOUR // MINUTE:02d} m"
+    return f"{whole // DAY} d {whole % DAY // HOUR} h"
+
+
+def size(count: int | None) -> str:
+    """A number of bytes: "812 B", "12.4 MB"; steps of 1000."""
+    if count is None:
+        return NOTHING
+    if count < 1000:
+        return f"{count} B"
+    amount = float(count)
+    for unit in SIZES:
+        amount /= 1000
+        if amount < 999.5 or unit == SIZES[-1]:
+            break
+    return f"{amount:.1f} {unit}" if amount < 99.95 else f"{amount:.0f} {unit}"
+
+
+def number(value: float | None) -> str:
+    """A number with its digits in groups of three: "1 000 000"."""
+    return NOTHING if value is None else f"{value:,}".replace(",", THIN_SPACE)
+
+
+def clock(
+    instant: datetime | None, zone: ZoneInfo | str | None = None, seconds: bool = False
+) -> str:
+    """Date and time with their zone (None: the viewer's): "Tue 24 Nov 2026, 09:00 CET"."""
+    if instant is None:
+        return NOTHING
+    local = instant.astimezone(_zone(zone))
+    time = f"{local:%H:%M:%S}" if seconds else f"{local:%H:%M}"
+    day = f"{WEEKDAYS[local.weekday()]} {local.day} {MONTHS[local.month - 1]} {local.year}"
+    return f"{day}, {time} {abbreviation(local)}"
+
+
+def short_clock(instant: datetime | None, zone: ZoneInfo | str | None = None) -> str:
+    """Only what is needed to tell when: "Tue 02:00 CET" within a week, else "1 Dec 04:15 CET"."""
+    if instant is None:
+        return NOTHING
+    local = instant.astimezone(_zone(zone))
+    now = utc_now().astimezone(local.tzinfo)
+    if abs((local.date() - now.date()).days) < len(WEEKDAYS):
+        day = WEEKDAYS[local.weekday()]
+    else:
+        day = f"{local.day} {MONTHS[local.month - 1]}"
+        if local.year != now.year:
+            day = f"{day} {local.year}"
+    return f"{day} {local:%H:%M} {abbreviation(local)}"
+
+
+def iso(instant: datetime | None) -> str:
+    """The instant for machines: "2026-11-24T08:00:00Z"."""
+    return "" if instant is None else f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def abbreviation(local: datetime) -> str:
+    """The zone's abbreviation at that time, "CET"; "UTC-03" where the zone has only numbers."""
+    name = local.tzname() or ""
+    if name[:1] not in "+-":
+        return name
+    return f"UTC{name}" if len(name) == 3 else f"UTC{name[:3]}:{name[3:]}"
+
+
+def _zone(zone: ZoneInfo | str | None) -> ZoneInfo:
+    if isinstance(zone, ZoneInfo):
+        return zone
+    return find_zone(zone) or viewer_zone()

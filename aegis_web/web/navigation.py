@@ -1,0 +1,86 @@
+"""The side bar: which places there are, and at which of them the viewer is."""
+
+from dataclasses import dataclass
+
+from flask import Flask, current_app, request, url_for
+
+
+@dataclass(frozen=True)
+class Place:
+    """One entry of the side bar."""
+
+    title: str
+    icon: str
+    endpoint: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A place with its address, as the viewer sees it."""
+
+    title: str
+    icon: str
+    url: str
+    current: bool
+
+
+@dataclass(frozen=True)
+class AccountLinks:
+    """Where the account menu leads; None: not in this app."""
+
+    account: str | None
+    sign_out: str | None  # takes a POST
+
+
+PLACES = (
+    Place("Overview", "dashboard", "overview.index"),
+    Place("Jobs", "clock", "jobs.index"),
+    Place("Runs", "history", "runs.index"),
+    Place("Services", "functions", "system.services"),
+    Place("Backups", "backups", "backups.index"),
+    Place("System", "server", "system.index"),
+)
+ACCOUNT = "accounts.index"
+SIGN_OUT = "security.logout"
+
+
+def init_app(app: Flask) -> None:
+    """Give templates the side bar."""
+    app.add_template_global(navigation, "navigation")
+    app.add_template_global(account_links, "account_links")
+    app.add_template_global(home_url, "home_url")
+
+
+def navigation() -> list[Entry]:
+    """The entries in their order; a place that this composition lacks is left out."""
+    current = _current_place()
+    return [
+        Entry(place.title, place.icon, url, place is current)
+        for place in PLACES
+        if (url := _url(place.endpoint))
+    ]
+
+
+def _current_place() -> Place | None:
+    """The place that the request is for, else the one that its blueprint belongs to."""
+    own = (place for place in PLACES if place.endpoint == request.endpoint)
+    near = (place for place in reversed(PLACES) if _blueprint(place) == request.blueprint)
+    return next(own, None) or next(near, None)
+
+
+def _blueprint(place: Place) -> str:
+    return place.endpoint.partition(".")[0]
+
+
+def account_links() -> AccountLinks:
+    """Where the account menu leads."""
+    return AccountLinks(_url(ACCOUNT), _url(SIGN_OUT))
+
+
+def home_url() -> str:
+    """The first page."""
+    return _url(PLACES[0].endpoint) or "/"
+
+
+def _url(endpoint: str) -> str | None:
+    return url_for(endpoint) if endpoint in current_app.view_functions else None

@@ -1,0 +1,28 @@
+// Copy buttons: data-copy names an element whose text is copied, data-copy-value is the text.
+async function copy(text) {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  const area = document.createElement("textarea"); // plain http has no clipboard
+  area.value = text;
+  document.body.append(area);
+  area.select();
+  document.execCommand("copy");
+  area.remove();
+}
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest?.("[data-copy], [data-copy-value]");
+  if (!button) return;
+  const source = button.dataset.copy && document.querySelector(button.dataset.copy);
+  const word = button.querySelector("span");
+  let said = "Copied";
+  try {
+    await copy(source ? source.innerText : button.dataset.copyValue);
+  } catch {
+    said = "Not allowed by the browser";
+  }
+  const before = word ? word.textContent : button.getAttribute("aria-label");
+  const say = (text) => (word ? (word.textContent = text) : button.setAttribute("aria-label", text));
+  if (before === said) return;
+  say(said);
+  setTimeout(() => say(before), 2000);
+});

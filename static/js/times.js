@@ -1,0 +1,33 @@
+// Relative times stay true while the page is open; the words are those of web/formats.py.
+const MINUTE = 60, HOUR = 3600, DAY = 86400;
+
+function oneUnit(seconds) {
+  if (seconds < MINUTE) return `${Math.floor(seconds)} s`;
+  if (seconds < HOUR) return `${Math.floor(seconds / MINUTE)} min`;
+  if (seconds < DAY) return `${Math.floor(seconds / HOUR)} h`;
+  return `${Math.floor(seconds / DAY)} d`;
+}
+
+function twoUnits(seconds) {
+  const minutes = Math.floor(seconds / MINUTE), hours = Math.floor(seconds / HOUR), days = Math.floor(seconds / DAY);
+  if (seconds < HOUR) return oneUnit(seconds);
+  if (seconds < DAY) return minutes % 60 ? `${hours} h ${minutes % 60} min` : `${hours} h`;
+  return hours % 24 ? `${days} d ${hours % 24} h` : `${days} d`;
+}
+
+function relative(instant, now) {
+  const seconds = (instant - now) / 1000;
+  if (Math.abs(seconds) < 1) return "now";
+  return seconds > 0 ? `in ${twoUnits(seconds)}` : `${oneUnit(-seconds)} ago`;
+}
+
+function refresh() {
+  if (document.hidden) return;
+  for (const time of document.querySelectorAll("time[data-relative]")) {
+    const text = relative(Date.parse(time.dateTime), Date.now());
+    if (time.textContent !== text) time.textContent = text;
+  }
+}
+
+setInterval(refresh, 30000);
+document.addEventListener("visibilitychange", refresh);

@@ -1,0 +1,163 @@
+"""Errors come in plain words, as a page or as a message for htmx, and never with a traceback."""
+
+import logging
+import sqlite3
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from aegis_web.web.errors import PROBLEMS
+
+PART = {"HX-Request": "true", "HX-Request-Type": "partial"}
+
+
+@pytest.mark.parametrize("status", sorted(PROBLEMS))
+def test_each_error_has_a_page_in_plain_words(client: FlaskClient, status: int) -> None:
+    answer = client.get(f"/abort/{status}")
+    assert answer.status_code == status
+    assert PROBLEMS[status].title in answer.text
+    assert answer.text.startswith("<!doctype html>")
+
+
+@pytest.mark.parametrize("status", sorted(PROBLEMS))
+def test_htmx_gets_a_message_and_keeps_its_target(client: FlaskClient, status: int) -> None:
+    answer = client.get(f"/abort/{status}", headers=PART)
+    assert answer.status_code == status
+    assert answer.headers["HX-Reswap"] == "none"
+    assert 'hx-swap-oob="innerHTML:#flash"' in answer.text
+    assert PROBLEMS[status].title in answer.text
+    assert "<html" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "words"),
+    [
+        ("not-found", 404, "This job was deleted."),
+        ("conflict", 409, "The job is paused already."),
+        ("invalid", 422, "Five fields are needed, six are given."),
+    ],
+)
+def test_errors_of_the_domain_say_what_they_mean(
+    client: FlaskClient, name: str, status: int, words: str
+) -> None:
+    for headers in ({}, PART):
+        answer = client.get(f"/raise/{name}", headers=headers)
+        assert answer.status_code == status
+        assert words in answer.text
+
+
+def test_refused_input_names_the_field(client: FlaskClient) -> None:
+    assert "<strong>cron</strong>" in client.get("/raise/invalid").text
+
+
+def test_words_given_to_abort_are_shown(client: FlaskClient) -> None:
+    assert "The engine is off." in client.get("/abort/503?say=The+engine+is+off.").text
+
+
+def test_a_wrong_method_says_which_are_right(client: FlaskClient) -> None:
+    answer = client.get("/row")
+    assert answer.status_code == 405
+    assert "POST" in answer.headers["Allow"]
+
+
+def test_a_form_without_its_token_is_told_to_reload(client: FlaskClient) -> None:
+    answer = client.post("/form", data={"name": "42"})
+    assert answer.status_code == 400
+    assert "open for too long" in answer.text
+    assert "Reload" in answer.text
+
+
+def test_the_signed_in_keep_the_side_bar(client: FlaskClient, stranger: FlaskClient) -> None:
+    assert "alice@example.org" in client.get("/abort/404").text
+    assert 'id="nav"' not in stranger.get("/abort/404").text
+
+
+def test_a_surprise_shows_a_number_that_the_log_has_too(
+    client: FlaskClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.ERROR):
+        answer = client.get("/raise/surprise")
+    assert answer.status_code == 500
+    assert "hunter2" not in answer.text
+    assert "Traceback" not in answer.text
+    (record,) = caplog.records
+    incident = record.getMessage().split()[1].rstrip(":")
+    assert f"<code>{incident}</code>" in answer.text
+    assert record.exc_info
+    assert record.exc_info[0] is RuntimeError
+
+
+def test_a_debugger_sees_the_surprise_itself(app: Flask) -> None:
+    app.debug = True
+    with pytest.raises(RuntimeError):
+        app.test_client().get("/raise/surprise")
+
+
+@pytest.mark.parametrize("message", ["database is locked", "unable to open database file"])
+def test_a_database_that_is_busy_or_gone_is_503(
+    app: Flask, client: FlaskClient, caplog: pytest.LogCaptureFixture, message: str
+) -> None:
+    fail_with(app, sqlite_error(message))
+    answer = client.get("/failing")
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"] == "5"
+    assert "The database does not answer" in answer.text
+    assert 'id="nav"' not in answer.text  # the side bar might ask the database again
+    assert caplog.records[0].levelname == "WARNING"
+
+
+def test_an_exhausted_pool_is_503(app: Flask, client: FlaskClient) -> None:
+    fail_with(app, PoolTimeout("QueuePool limit reached"))
+    assert client.get("/failing").status_code == 503
+
+
+def test_a_wrong_question_to_the_database_is_a_fault_of_ours(
+    app: Flask, client: FlaskClient
+) -> None:
+    fail_with(app, sqlite_error("no such table: jobs"))
+    answer = client.get("/failing")
+    assert answer.status_code == 500
+    assert "no such table" not in answer.text
+
+
+def test_a_database_that_fails_under_the_error_page_still_gives_a_page(
+    app: Flask, client: FlaskClient
+) -> None:
+    locked = sqlite_error("database is locked")
+
+    def load(_: object) -> None:
+        raise locked
+
+    app.login_manager.request_loader(load)  # type: ignore[attr-defined]
+    answer = client.get("/abort/404")
+    assert answer.status_code == 503
+    assert answer.text.startswith("<!doctype html>")
+
+
+def fail_with(app: Flask, error: Exception) -> None:
+    def view() -> str:
+        raise error
+
+    app.add_url_rule("/failing", view_func=view)
+
+
+def sqlite_error(message: str) -> OperationalError:
+    """The error as SQLite itself raises it, with its code."""
+    try:
+        if "no such table" in message:
+            sqlite3.connect(":memory:").execute("SELECT * FROM jobs")
+        if "unable" in message:
+            sqlite3.connect("/nowhere/at/all.db")
+        with sqlite3.connect("file:locked?mode=memory&cache=shared", uri=True) as one:
+            one.execute("BEGIN IMMEDIATE")
+            other = sqlite3.connect("file:locked?mode=memory&cache=shared", uri=True, timeout=0)
+            try:
+                other.execute("BEGIN IMMEDIATE")
+            finally:
+                other.close()
+    except sqlite3.OperationalError as error:
+        return OperationalError("SELECT 1", {}, error)
+    raise AssertionError("SQLite did not fail")
