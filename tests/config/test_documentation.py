@@ -6,7 +6,7 @@ from pathlib import Path
 from aegis_web.config import PLATFORMS, Settings, setting_names
 
 ROOT = Path(__file__).parents[2]
-ROW = re.compile(r"^\| `([A-Z_]+)` \|", re.MULTILINE)
+ROW = re.compile(r"^\| `([A-Z_]+)` \| [^|]+ \| [^|]+ \|$", re.MULTILINE)
 
 
 def documented(page: str) -> list[str]:

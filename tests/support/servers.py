@@ -81,7 +81,7 @@ class Server(Program):
     """gunicorn with the product's own configuration."""
 
     def __init__(self, port: int, data_dir: Path, log: Path, **env: str) -> None:
-        self.url = f"http://127.0.0.1:{port}"
+        self.url, self.data_dir = f"http://127.0.0.1:{port}", data_dir
         env = process_environment(data_dir, PORT=str(port), **env)
         super().__init__(GUNICORN, env, log)
 

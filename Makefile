@@ -1,0 +1,40 @@
+# Two commands matter: `make run` and `make test`. Needs Python 3.11 or later, and make.
+# Choose the Python with PYTHON=/path/to/python3.12 and the port with PORT=9000.
+
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+.DEFAULT_GOAL := help
+.PHONY: help run test lint lock browser clean venv venv-dev
+
+help: ## Say what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: venv ## Install what is needed, then serve on http://127.0.0.1:8000
+	@case "$$DATABASE_URL" in postgres*) $(BIN)/flask --app app db upgrade || exit;; esac; \
+	exec $(BIN)/gunicorn app:app
+
+test: lint browser ## Install what the tests need, then run every check and test
+	@$(BIN)/pytest -n logical --dist worksteal
+
+lint: venv-dev ## Check format, rules, types and the direction of imports
+	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache > $(VENV)/lint-imports.log 2>&1 \
+	|| { cat $(VENV)/lint-imports.log; exit 1; }
+
+lock: venv-dev ## Pin requirements*.in again, with hashes, for Python 3.11 to 3.14
+	@$(BIN)/python scripts/lock.py
+
+browser: venv-dev ## Find or install the Chromium that the tests drive
+	@$(BIN)/python scripts/browser.py
+
+venv:
+	@sh scripts/venv.sh $(VENV) requirements.txt
+
+venv-dev: venv
+	@sh scripts/venv.sh $(VENV) requirements-dev.txt
+
+clean: ## Remove the virtual environment and what tools left behind (never data/)
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache test-results
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

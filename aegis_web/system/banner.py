@@ -1,0 +1,57 @@
+"""The block of lines with which a server says that it is there."""
+
+from typing import Any
+
+from flask import Flask
+from sqlalchemy import make_url
+
+from aegis_web.accounts.actions import new_setup_link
+from aegis_web.config import Settings
+
+ANY = ("0.0.0.0", "::", "")  # noqa: S104  (compared, not bound)
+
+
+def address_of(listening: Any) -> str:
+    """The address that a browser on this machine opens, from a socket's own name."""
+    if not isinstance(listening, tuple):
+        return f"unix:{listening}"
+    host, port = listening[:2]
+    host = "127.0.0.1" if host in ANY else host
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def banner(app: Flask, address: str) -> str:
+    """The lines to print once the server listens at `address`.
+
+    As long as there is no administrator they hold a fresh set-up link.
+    """
+    settings: Settings = app.extensions["aegis.settings"]
+    with app.app_context():
+        path = new_setup_link()
+    address = settings.public_url or address
+    facts = {
+        "Address": address,
+        "Mode": f"{settings.composition}, {engine_words(settings)}",
+        "Data": data_words(settings),
+    }
+    if path is not None:
+        facts["Set-up"] = f"{address}{path}  (works once: make the administrator there)"
+    lines = [f"  {name:<8} {text}" for name, text in facts.items()]
+    lines += [f"  WARNING  {sentence}" for sentence in settings.warnings]
+    return "\n".join(["", "  Aegis Web is running", *lines, ""])
+
+
+def engine_words(settings: Settings) -> str:
+    if settings.engine == "off":
+        return "jobs run in another process"
+    return "jobs run in this process"
+
+
+def data_words(settings: Settings) -> str:
+    """Where everything is kept, without the password."""
+    if not settings.persistent:
+        return "kept in no file: gone when this process ends"
+    url = make_url(settings.database_url)
+    if url.get_backend_name() == "sqlite":
+        return str(url.database)
+    return f"PostgreSQL {url.database} at {url.host or url.query.get('host', 'localhost')}"

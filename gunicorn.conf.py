@@ -1,0 +1,93 @@
+"""How gunicorn serves the product: the same for `make run` and for the Procfile.
+
+The settings are checked here, in the arbiter, before any worker starts: a wrong one ends the
+start with one line and exit status 78 (EX_CONFIG of sysexits.h).
+"""
+
+import os
+import socket
+import sys
+from typing import Any
+
+from gunicorn.arbiter import Arbiter
+
+from aegis_web.config import check_settings, load_settings
+from aegis_web.errors import AegisError, ConfigError
+
+EX_CONFIG = 78
+
+
+def stop(error: AegisError) -> None:
+    print(error, file=sys.stderr, flush=True)
+    raise SystemExit(EX_CONFIG)
+
+
+try:
+    settings = check_settings()
+    if settings.persistent:
+        load_settings()  # makes what is missing once, before several workers look for it
+except AegisError as error:
+    stop(error)
+
+Arbiter.APP_LOAD_ERROR = EX_CONFIG  # a worker that may not start stops the server for good
+
+bind = f"127.0.0.1:{settings.port}"  # the Procfile says --bind 0.0.0.0:$PORT
+workers = settings.web_concurrency
+worker_class = "gthread"
+threads = settings.web_threads
+timeout = 60
+graceful_timeout = 28  # platforms kill 30 s after SIGTERM; the engine is done by 25 s
+keepalive = 5
+control_socket_disable = True  # it would be written to the home directory
+loglevel = "warning"  # the block below says what a person wants to know
+limit_request_line = 8190  # filters live in the address
+limit_request_fields = 64
+limit_request_field_size = 8190
+forwarded_allow_ips = ""  # AEGIS_PROXY_HOPS alone decides whom to believe
+
+
+def on_starting(server: Any) -> None:
+    """Refuse `--workers 2` as WEB_CONCURRENCY=2 is refused, and a port that is taken."""
+    if server.cfg.workers > 1 and not settings.persistent:
+        stop(
+            AegisError(
+                f"--workers {server.cfg.workers} cannot be used: the scheduler-only composition "
+                "lives in one process; leave it out, or set AEGIS_COMPONENTS=scheduler,database"
+            )
+        )
+    inherited = "GUNICORN_FD" in os.environ or "LISTEN_FDS" in os.environ
+    for address in [] if inherited else server.cfg.address:
+        if isinstance(address, tuple):
+            refuse_taken(address)
+
+
+def refuse_taken(address: tuple[str, int]) -> None:
+    """Stop with one line, instead of gunicorn's ten, when nobody can listen on `address`."""
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(address)
+        except OSError as error:
+            cure = f"{error.strerror}; end the program that uses it, or choose another PORT"
+            stop(ConfigError("PORT", address[1], cure))
+
+
+def post_worker_init(worker: Any) -> None:
+    """Tell the engine at once of SIGTERM, and say where the product is, once."""
+    from aegis_web.system.banner import address_of, banner
+    from aegis_web.system.shutdown import Shutdown
+
+    worker.aegis_shutdown = Shutdown(worker.wsgi)
+    worker.aegis_shutdown.listen()
+    if worker.age == 1:
+        listening = worker.sockets[0].getsockname()
+        print(banner(worker.wsgi, address_of(listening)), flush=True)
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    """Wait until the engine has settled its runs."""
+    shutdown = getattr(worker, "aegis_shutdown", None)
+    if shutdown is not None:
+        shutdown.begin()
+        shutdown.wait()
