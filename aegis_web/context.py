@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
+from threading import Event
 
 from aegis_web.errors import AegisError
 
@@ -31,7 +32,7 @@ class RunContext:
     attempt: int  # 1 for the first
     requested_by: str | None  # who asked for a manual run; None: the trigger
     report: Progress = field(repr=False)
-    asked_to_stop: Callable[[], bool] = field(repr=False)
+    stop: Event = field(repr=False)  # set when the run is asked to end
 
     def progress(self, done: float, total: float | None = None, message: str = "") -> None:
         """Show on the run's page that `done` of `total` is done. Cheap; call it often."""
@@ -39,7 +40,11 @@ class RunContext:
 
     def stop_requested(self) -> bool:
         """Whether somebody pressed Stop, or the process is about to end."""
-        return self.asked_to_stop()
+        return self.stop.is_set()
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep for `seconds`, or until a stop is requested; whether it is. Blocks its thread."""
+        return self.stop.wait(seconds)
 
 
 running: ContextVar[RunContext] = ContextVar("running")

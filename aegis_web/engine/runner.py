@@ -74,7 +74,7 @@ def told(attempt: Attempt) -> Iterator[None]:
         attempt=attempt.number,
         requested_by=attempt.requested_by,
         report=lambda done, total, message: report(attempt, done, total, message),
-        asked_to_stop=attempt.stop.is_set,
+        stop=attempt.stop,
     )
     token = running.set(context)
     try:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Event
 from types import SimpleNamespace
 
 import pytest
@@ -26,7 +27,7 @@ def file_root(tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture
 def ask_to_stop() -> Iterator[Stop]:
     """Makes this test a run, and gives what asks it to stop."""
-    asked: list[bool] = []
+    stop = Event()
     run = RunContext(
         run_id=1,
         job_id=1,
@@ -35,8 +36,8 @@ def ask_to_stop() -> Iterator[Stop]:
         attempt=1,
         requested_by="alice",
         report=lambda done, total, message: None,
-        asked_to_stop=lambda: bool(asked),
+        stop=stop,
     )
     token = running.set(run)
-    yield lambda: asked.append(True)
+    yield stop.set
     running.reset(token)
