@@ -1,0 +1,193 @@
+"""What is done to backups: make one, delete one, keep only the newest."""
+
+import logging
+import os
+from contextlib import suppress
+from io import FileIO
+from time import monotonic
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from aegis_web.audit.models import Actor, audit_entry
+from aegis_web.backups import postgres, sqlite
+from aegis_web.backups.copies import UNWATCHED, Snapshot, Watch
+from aegis_web.backups.folder import Partial, new_name, open_folder
+from aegis_web.backups.models import Backup
+from aegis_web.clock import utc_now
+from aegis_web.config import Settings, settings
+from aegis_web.config_values import sqlite_path
+from aegis_web.database import WRITE
+from aegis_web.engine import changes
+from aegis_web.errors import AegisError, Conflict, NotFound
+from aegis_web.extensions import db, transaction
+from aegis_web.jobs.models import Job
+from aegis_web.registry import Registry
+from aegis_web.runs.models import Run, RunStatus
+
+JOB_KEY = "database_backup"  # the code job that makes backups
+GONE = "This backup is not there any more: somebody else was first, or a newer one replaced it."
+
+log = logging.getLogger(__name__)
+
+
+def back_up(
+    actor: Actor,
+    *,
+    made_by: str | None = None,
+    run_id: int | None = None,
+    watch: Watch = UNWATCHED,
+) -> Backup:
+    """Make one consistent, checked copy of the database and write it down.
+
+    An error, a stop or a kill leaves nothing that counts as a backup.
+    Raises: AegisError when it cannot be made; Stopped.
+    """
+    config = settings()
+    require_kept_database(config)
+    made_at, began = utc_now(), monotonic()
+    on_sqlite = config.database_url.startswith("sqlite")
+    name = new_name(made_at, "sqlite3" if on_sqlite else "dump")
+    try:
+        with open_folder(config.backup_dir, make=True) as folder:
+            for left in folder.sweep():
+                log.info("Removed %s, which a killed run had left behind", left)
+            with folder.partial(name) as partial:
+                snapshot = copy_to(partial, config, watch)
+                backup = Backup(
+                    file_name=name,
+                    database=snapshot.database,
+                    size_bytes=partial.size_bytes,
+                    sha256=partial.sha256,
+                    made_at=made_at,
+                    seconds=round(monotonic() - began, 3),
+                    made_by=made_by or actor.name,
+                    run_id=run_id,
+                )
+                write_down(backup, partial, actor)
+    except OSError as error:
+        raise AegisError(
+            f"the backup could not be written to {config.backup_dir} ({error.strerror}): make "
+            "room, mend the folder, or name another in AEGIS_BACKUP_DIR"
+        ) from error
+    return backup
+
+
+def require_kept_database(config: Settings) -> None:
+    """Raises: AegisError where nothing is kept that could be backed up."""
+    if not config.persistent:
+        raise AegisError(
+            "there is nothing to back up, because AEGIS_COMPONENTS=scheduler keeps nothing; "
+            "set AEGIS_COMPONENTS=scheduler,database"
+        )
+
+
+def copy_to(partial: Partial, config: Settings, watch: Watch) -> Snapshot:
+    """Copy the database to `partial`, flush it, check it and measure it."""
+    if config.database_url.startswith("sqlite"):
+        snapshot = sqlite.copy(sqlite_path(config.database_url), partial.path, watch)
+        partial.flush()
+        sqlite.check(partial.path, snapshot, watch)
+    else:
+        with FileIO(os.dup(partial.descriptor), "r+") as file:
+            snapshot = postgres.copy(db.engines[WRITE], file, watch)
+            partial.flush()
+            postgres.check(file, snapshot, watch)
+    partial.measure()
+    return snapshot
+
+
+def write_down(backup: Backup, partial: Partial, actor: Actor) -> None:
+    """Store the row and give the file its name, both or neither."""
+    with transaction() as session:
+        session.add(backup)
+        session.flush()
+        session.add(
+            audit_entry(actor, "backup.make", f"backup:{backup.id}", None, facts_of(backup))
+        )
+        session.flush()
+        partial.publish()
+
+
+def facts_of(backup: Backup) -> dict[str, Any]:
+    """What the audit and the run's result keep of a backup."""
+    return {
+        "file_name": backup.file_name,
+        "database": backup.database,
+        "size_bytes": backup.size_bytes,
+        "sha256": backup.sha256,
+        "made_at": backup.made_at.isoformat(),
+        "seconds": backup.seconds,
+    }
+
+
+def keep_newest(keep: int, actor: Actor) -> list[str]:
+    """Delete all but the newest `keep` backups, files and rows; the deleted files' names.
+
+    Raises: AegisError when a file cannot be deleted; nothing is then forgotten.
+    """
+    newest_first = select(Backup).order_by(Backup.made_at.desc(), Backup.id.desc())
+    with transaction() as session:
+        old = session.scalars(newest_first.offset(keep).with_for_update()).all()
+        for backup in old:
+            remove(session, backup, actor, "backup.prune")
+    return [backup.file_name for backup in old]
+
+
+def delete_backup(backup_id: int, actor: Actor) -> str:
+    """Delete one backup, file and row; the file's name.
+
+    Raises: NotFound when it is not there any more; AegisError when its file cannot be deleted.
+    """
+    with transaction() as session:
+        backup = session.get(Backup, backup_id, with_for_update=True)
+        if backup is None:
+            raise NotFound(GONE)
+        remove(session, backup, actor, "backup.delete")
+    return backup.file_name
+
+
+def remove(session: Session, backup: Backup, actor: Actor, action: str) -> None:
+    """Take a backup out of the table, then its file out of the folder.
+
+    In this order: should the commit fail, the list shows a backup whose file is missing, and
+    never forgets a file that still holds everything.
+    """
+    session.delete(backup)
+    session.add(audit_entry(actor, action, f"backup:{backup.id}", facts_of(backup), None))
+    session.flush()
+    with suppress(NotFound), open_folder(settings().backup_dir) as folder:
+        folder.remove(backup.file_name)
+
+
+def request_backup(actor: Actor, registry: Registry, request_key: str) -> int | None:
+    """Ask for a run of the backup job; its number, or None when one waits or runs already.
+
+    The same `request_key` gives the same run again.
+    Raises: AegisError when nothing is kept; NotFound without the job; Conflict when it is broken.
+    """
+    require_kept_database(settings())
+    key = f"backup:{request_key}"
+    with transaction() as session:
+        job_id = session.scalar(select(Job.id).where(Job.key == JOB_KEY, Job.deleted_at.is_(None)))
+        job = None if job_id is None else changes.lock(session, job_id)
+        if job is None:
+            raise NotFound(
+                "There is no backup job. It is declared in code and is there again when the engine "
+                "has started: start the server again."
+            )
+        if job.problem:
+            raise Conflict(f"The job that makes backups is broken: {job.problem}")
+        if not session.scalar(select(Run.id).where(Run.request_key == key)) and is_open(
+            session, job.id
+        ):
+            return None
+        return changes.request_run(session, job, registry, actor, request_key=key)
+
+
+def is_open(session: Session, job_id: int) -> bool:
+    """Whether a run of the job waits or runs."""
+    unsettled = (RunStatus.QUEUED, RunStatus.RUNNING)
+    select_open = select(Run.id).where(Run.job_id == job_id, Run.status.in_(unsettled)).limit(1)
+    return session.scalar(select_open) is not None

@@ -1,0 +1,190 @@
+"""The folder of the backups: names that we make, and files that are reached below it only.
+
+Everything goes through the folder's descriptor and never follows a link, so that neither a name
+nor what somebody plants in the folder leads anywhere else.
+"""
+
+import hashlib
+import os
+import re
+import secrets
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from io import BufferedReader
+from pathlib import Path
+
+from aegis_web.errors import AegisError, Conflict, NotFound
+
+NAME = re.compile(r"aegis-\d{8}T\d{6}\.\d{6}Z-[0-9a-f]{12}\.(sqlite3|dump)", re.ASCII)
+PARTIAL = ".partial"
+PARTIAL_SECONDS = 86_400  # after which a partial file is the rest of a killed run
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # never waits for a planted pipe
+
+
+def new_name(made_at: datetime, suffix: str) -> str:
+    """A file name that no other backup has: the instant, and a random part."""
+    return f"aegis-{made_at:%Y%m%dT%H%M%S.%f}Z-{secrets.token_hex(6)}.{suffix}"
+
+
+class Partial:
+    """A file that is being written under a temporary name, for its owner's eyes only."""
+
+    def __init__(self, folder: "Folder", name: str) -> None:
+        self.folder, self.name = folder, name + PARTIAL
+        self.final = name
+        self.path = folder.path / self.name
+        self.descriptor = os.open(self.name, NEW, 0o600, dir_fd=folder.descriptor)
+        self.size_bytes, self.sha256 = 0, ""
+
+    def flush(self) -> None:
+        """Bring all of it to the disk."""
+        os.fsync(self.descriptor)
+
+    def measure(self) -> None:
+        """Read it once for its size and its SHA-256."""
+        with open(os.dup(self.descriptor), "rb") as file:
+            file.seek(0)
+            self.sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        self.size_bytes = os.fstat(self.descriptor).st_size
+
+    def publish(self) -> None:
+        """Give it its name at once and for good."""
+        at = self.folder.descriptor
+        os.rename(self.name, self.final, src_dir_fd=at, dst_dir_fd=at)
+        os.fsync(at)
+
+
+class Folder:
+    """The open folder of the backups."""
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self.path, self.descriptor = path, descriptor
+
+    @contextmanager
+    def partial(self, name: str) -> Iterator[Partial]:
+        """A new file that becomes `name` when it is published; an error leaves nothing of it."""
+        made = Partial(self, name)
+        try:
+            yield made
+        except BaseException:
+            self._forget(made.name)
+            self._forget(made.final)
+            raise
+        finally:
+            os.close(made.descriptor)
+
+    def _forget(self, name: str) -> None:
+        try:
+            os.unlink(name, dir_fd=self.descriptor)
+        except FileNotFoundError:
+            return
+
+    def remove(self, name: str) -> None:
+        """Delete the backup `name`; one that is gone already is no error.
+
+        Raises: Conflict for a name that is none of ours; AegisError when it cannot be deleted.
+        """
+        if not NAME.fullmatch(name):
+            raise Conflict(
+                f"{name!r} is no file name that a backup gets, so nothing was deleted. "
+                "Somebody has changed the database by hand; look at its table backups."
+            )
+        try:
+            self._forget(name)
+        except OSError as error:
+            raise AegisError(
+                f"{self.path / name} cannot be deleted ({error.strerror}): give this process the "
+                "right to write in that folder"
+            ) from error
+
+    def sweep(self) -> list[str]:
+        """Delete what killed runs left behind; the names."""
+        oldest = time.time() - PARTIAL_SECONDS
+        left = []
+        for name in os.listdir(self.descriptor):
+            if not (name.endswith(PARTIAL) and NAME.fullmatch(name.removesuffix(PARTIAL))):
+                continue
+            try:
+                if os.stat(name, dir_fd=self.descriptor, follow_symlinks=False).st_mtime < oldest:
+                    os.unlink(name, dir_fd=self.descriptor)
+                    left.append(name)
+            except FileNotFoundError:  # another process swept it first
+                continue
+        return left
+
+    def size(self, name: str) -> int | None:
+        """The size of the backup `name` in bytes; None when no such file is there."""
+        if not NAME.fullmatch(name):
+            return None
+        try:
+            found = os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
+        except OSError:
+            return None
+        return found.st_size if stat.S_ISREG(found.st_mode) else None
+
+    def open(self, name: str) -> BufferedReader:
+        """The backup `name` to read; the caller closes it.
+
+        Raises: NotFound when no such file is in the folder.
+        """
+        gone = NotFound(
+            f"The file {name} is not in {self.path}. It was moved or deleted, or it was made on "
+            "another machine whose folder this process does not share."
+        )
+        if not NAME.fullmatch(name):
+            raise gone
+        try:
+            descriptor = os.open(name, READ, dir_fd=self.descriptor)
+        except OSError as error:
+            raise gone from error
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise gone
+        return open(descriptor, "rb")
+
+
+@contextmanager
+def open_folder(path: Path, *, make: bool = False) -> Iterator[Folder]:
+    """The folder at `path`; with `make` it is made for its owner only, if it is not there.
+
+    Raises: NotFound when it is not there; AegisError when it cannot be used.
+    """
+    try:
+        if make:
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, FOLDER)
+    except FileNotFoundError as error:
+        raise NotFound(f"The folder of the backups, {path}, is not there.") from error
+    except OSError as error:
+        raise AegisError(
+            f"the folder of the backups, {path}, cannot be used ({error.strerror}): mend it, or "
+            "name another in AEGIS_BACKUP_DIR"
+        ) from error
+    try:
+        yield Folder(path, descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def require_unchanged(file: BufferedReader, size_bytes: int, sha256: str) -> None:
+    """Refuse a file that is no longer what was written; leaves it at its beginning.
+
+    Raises: Conflict.
+    """
+    found = os.fstat(file.fileno()).st_size
+    if found != size_bytes:
+        problem = f"it has {found:,} bytes and had {size_bytes:,}"
+    elif hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+        problem = "its SHA-256 is another"
+    else:
+        file.seek(0)
+        return
+    raise Conflict(
+        f"This backup has changed since it was made: {problem}. It is not handed out, because "
+        "nobody should restore it. Delete it and back up again."
+    )

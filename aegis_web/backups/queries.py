@@ -1,0 +1,200 @@
+"""What the Backups page shows: the copies there are, and what the job that makes them is doing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from io import BufferedReader
+
+from sqlalchemy import Select, select
+
+from aegis_web.backups.actions import JOB_KEY
+from aegis_web.backups.folder import open_folder, require_unchanged
+from aegis_web.backups.models import Backup
+from aegis_web.config import settings
+from aegis_web.errors import AegisError, NotFound
+from aegis_web.extensions import db
+from aegis_web.jobs.models import Job
+from aegis_web.runs.models import Kind, Run, RunDetails, RunStatus
+
+PAGE_ROWS = 50
+
+
+@dataclass(frozen=True)
+class BackupRow:
+    """One backup as the list shows it."""
+
+    id: int
+    file_name: str
+    database: str
+    size_bytes: int
+    sha256: str
+    made_at: datetime
+    seconds: float
+    made_by: str
+    run_id: int | None
+    problem: str | None  # why it cannot be downloaded; None when its file is there
+
+
+@dataclass(frozen=True)
+class BackupPage:
+    """One page of backups, newest first, and where the next pages begin."""
+
+    rows: Sequence[BackupRow]
+    newer: int | None  # the `after` of the page before; None: this is the first
+    older: int | None  # the `before` of the next page; None: this is the last
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """A run of the backup job."""
+
+    id: int
+    status: RunStatus
+    queued_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    error: str | None
+    progress: tuple[float | None, float | None, str]  # done, total, message
+
+
+@dataclass(frozen=True)
+class BackupJob:
+    """The job that makes backups, as the page speaks of it."""
+
+    id: int
+    name: str
+    state: str  # a JobState
+    problem: str | None
+    next_run_at: datetime | None
+    zone: str
+    open_run: RunFacts | None  # the one that waits or runs
+    last_run: RunFacts | None  # the newest that has ended
+
+
+def list_backups(before: int | None = None, after: int | None = None) -> BackupPage:
+    """At most `PAGE_ROWS` backups below the number `before`, or above `after`. One query."""
+    query: Select[Backup] = select(Backup).limit(PAGE_ROWS + 1)
+    if after is not None:
+        query = query.where(Backup.id > after).order_by(Backup.id)
+    elif before is not None:
+        query = query.where(Backup.id < before).order_by(Backup.id.desc())
+    else:
+        query = query.order_by(Backup.id.desc())
+    found = list(db.session.scalars(query).all())
+    more, found = len(found) > PAGE_ROWS, found[:PAGE_ROWS]
+    if after is not None:
+        found.reverse()
+    has_newer = more if after is not None else before is not None
+    has_older = True if after is not None else more
+    return BackupPage(
+        rows=described(found),
+        newer=found[0].id if found and has_newer else None,
+        older=found[-1].id if found and has_older else None,
+    )
+
+
+def described(backups: Sequence[Backup]) -> list[BackupRow]:
+    """The backups as rows, each after a look whether its file is there."""
+    if not backups:
+        return []
+    try:
+        with open_folder(settings().backup_dir) as folder:
+            sizes = {backup.file_name: folder.size(backup.file_name) for backup in backups}
+    except AegisError:  # the folder is missing or closed to us, and so is each file
+        sizes = {}
+    return [row_of(backup, sizes.get(backup.file_name)) for backup in backups]
+
+
+def row_of(backup: Backup, size_bytes: int | None) -> BackupRow:
+    """One backup whose file has `size_bytes` (None: there is none)."""
+    problem = None
+    if size_bytes is None:
+        problem = "File missing"
+    elif size_bytes != backup.size_bytes:
+        problem = "File damaged"
+    return BackupRow(
+        id=backup.id,
+        file_name=backup.file_name,
+        database=backup.database,
+        size_bytes=backup.size_bytes,
+        sha256=backup.sha256,
+        made_at=backup.made_at,
+        seconds=backup.seconds,
+        made_by=backup.made_by,
+        run_id=backup.run_id,
+        problem=problem,
+    )
+
+
+def backup_job() -> BackupJob | None:
+    """The job that makes backups; None when it was deleted. Three queries at most."""
+    query = select(Job).where(Job.key == JOB_KEY, Job.deleted_at.is_(None))
+    job = db.session.scalar(query)
+    if job is None:
+        return None
+    return BackupJob(
+        id=job.id,
+        name=job.name,
+        state=job.state,
+        problem=job.problem,
+        next_run_at=job.next_run_at,
+        zone=job.zone,
+        open_run=newest_run(job.id, (RunStatus.QUEUED, RunStatus.RUNNING)),
+        last_run=newest_run(job.id, ENDED),
+    )
+
+
+ENDED = (
+    RunStatus.SUCCEEDED,
+    RunStatus.FAILED,
+    RunStatus.TIMED_OUT,
+    RunStatus.CANCELLED,
+    RunStatus.LOST,
+)  # those that began, or were asked for
+
+
+def newest_run(job_id: int, statuses: Sequence[RunStatus]) -> RunFacts | None:
+    """The newest run of a job that has one of `statuses`."""
+    query = (
+        select(Run, RunDetails)
+        .outerjoin(RunDetails, RunDetails.run_id == Run.id)
+        .where(Run.job_id == job_id, Run.status.in_(statuses), Run.kind != Kind.SUMMARY)
+        .order_by(Run.id.desc())
+        .limit(1)
+    )
+    found = db.session.execute(query).first()
+    if found is None:
+        return None
+    run, details = found
+    progress = (
+        (details.progress_done, details.progress_total, details.progress_message or "")
+        if details
+        else (None, None, "")
+    )
+    return RunFacts(
+        id=run.id,
+        status=RunStatus(run.status),
+        queued_at=run.queued_at,
+        started_at=run.started_at,
+        finished_at=run.finished_at,
+        error=run.error,
+        progress=progress,
+    )
+
+
+def open_backup(backup_id: int) -> tuple[BackupRow, BufferedReader]:
+    """A backup and its file, checked byte for byte and at its beginning; the caller closes it.
+
+    Raises: NotFound when the backup or its file is not there; Conflict when it has changed.
+    """
+    found = db.session.get(Backup, backup_id)
+    if found is None:
+        raise NotFound("There is no such backup, or there is no more. It may have been deleted.")
+    with open_folder(settings().backup_dir) as folder:
+        file = folder.open(found.file_name)
+    try:
+        require_unchanged(file, found.size_bytes, found.sha256)
+    except BaseException:
+        file.close()
+        raise
+    return row_of(found, found.size_bytes), file

@@ -1,0 +1,119 @@
+"""How SQLite is copied: its online backup API, over one snapshot.
+
+The copy goes page by page in small steps, so that nobody waits for it. The reading connection
+holds one read transaction over all of them: every step sees the same instant, and writers neither
+wait nor make the copy start again.
+"""
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from aegis_web.backups.copies import REVISIONS, Snapshot, Watch, own_tables, require_same
+from aegis_web.database import BUSY_SECONDS
+from aegis_web.errors import AegisError
+
+STEP_PAGES = 500  # 2 MB: the steps between which progress is told and a stop is heard
+CHECK_STEPS = 1_000_000  # of SQLite's machine, between two looks whether to stop
+
+
+def copy(source: Path, target: Path, watch: Watch) -> Snapshot:
+    """Copy the database file `source` to the empty file `target`; what it held at that instant.
+
+    Raises: AegisError when the disk is full or the source cannot be read; Stopped.
+    """
+    with plain_errors(target.parent), closing(open_to_read(source)) as live:
+        live.execute("BEGIN")
+        snapshot = read_snapshot(live)  # the first read fixes the instant
+        require_room(size_of(live), target.parent)
+        with closing(sqlite3.connect(target, isolation_level=None)) as made:
+            made.execute("PRAGMA journal_mode=OFF")  # an unfinished copy is thrown away
+            made.execute("PRAGMA synchronous=OFF")  # the file is flushed once, when it is whole
+            live.backup(
+                made,
+                pages=STEP_PAGES,
+                progress=lambda _, left, total: watch.step(total - left, total, "pages copied"),
+            )
+        with closing(sqlite3.connect(target, isolation_level=None)) as made:
+            made.execute("PRAGMA journal_mode=DELETE")  # one file that opens anywhere, no -wal
+    return snapshot
+
+
+def check(target: Path, wanted: Snapshot, watch: Watch) -> None:
+    """Refuse the copy `target` unless it is intact and holds what `wanted` says.
+
+    Raises: AegisError; Stopped.
+    """
+    with plain_errors(target.parent), closing(open_to_read(target, "immutable=1")) as made:
+        size = target.stat().st_size
+        watch.step(size, size, "bytes copied, now checked")
+        made.set_progress_handler(watch.asked_to_stop, CHECK_STEPS)
+        try:
+            verdict = made.execute("PRAGMA integrity_check(1)").fetchone()[0]
+            found = read_snapshot(made)
+        except sqlite3.OperationalError:
+            watch.step(size, size, "not checked")  # an interrupted check was asked to stop
+            raise
+    if verdict != "ok":
+        raise AegisError(
+            f"the copy is damaged ({verdict}), so it is not kept: check the disk, and check the "
+            "database with PRAGMA integrity_check"
+        )
+    require_same(wanted, found)
+
+
+def open_to_read(file: Path, options: str = "") -> sqlite3.Connection:
+    """A connection that cannot write, and never makes a missing file."""
+    address = f"{file.as_uri()}?mode=ro&{options}"
+    return sqlite3.connect(address, uri=True, isolation_level=None, timeout=BUSY_SECONDS)
+
+
+def read_snapshot(connection: sqlite3.Connection) -> Snapshot:
+    """What the connection sees."""
+    there = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
+    counts = {
+        name: connection.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0]  # noqa: S608
+        for name in own_tables()
+        if name in there
+    }
+    revision = None
+    if REVISIONS in there:
+        row = connection.execute(f"SELECT version_num FROM {REVISIONS}").fetchone()  # noqa: S608
+        revision = row and row[0]
+    return Snapshot(f"SQLite {sqlite3.sqlite_version}", revision, counts)
+
+
+def size_of(connection: sqlite3.Connection) -> int:
+    """How many bytes the copy will have."""
+    pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    return int(pages * connection.execute("PRAGMA page_size").fetchone()[0])
+
+
+def require_room(needed: int, folder: Path) -> None:
+    """Refuse to fill the disk, which may be the database's own.
+
+    Raises: AegisError naming what is needed and what is free.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise AegisError(
+            f"the copy needs {needed:,} bytes and the disk with {folder} has only {free:,} free: "
+            "make room, or keep fewer backups"
+        )
+
+
+@contextmanager
+def plain_errors(folder: Path) -> Iterator[None]:
+    """Say in plain words what SQLite complains about."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        cure = "try again; if it stays, check the disk"
+        if code == sqlite3.SQLITE_FULL:
+            cure = f"the disk with {folder} is full; make room, or keep fewer backups"
+        elif code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            cure = "what was read is damaged; check the disk"
+        raise AegisError(f"the database could not be copied ({error}): {cure}") from error

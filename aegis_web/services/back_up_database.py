@@ -1,0 +1,60 @@
+"""A consistent copy of the database, checked and kept in the backup folder."""
+
+import logging
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from aegis_web.audit.models import SYSTEM, Actor
+from aegis_web.backups.actions import back_up, facts_of, keep_newest
+from aegis_web.backups.copies import UNWATCHED, Stopped, Watch
+from aegis_web.config import settings
+from aegis_web.context import RunContext, running
+from aegis_web.registry import Requires, service
+
+log = logging.getLogger(__name__)
+
+
+@service(
+    category="Upkeep",
+    requires=Requires("persistent", "set AEGIS_COMPONENTS=scheduler,database"),
+)
+def back_up_database(
+    keep: Annotated[int, Field(ge=1, le=1000)] | None = None,
+) -> dict[str, Any] | None:
+    """Back up the database.
+
+    Copies the whole database as it is at one instant while work goes on, reads the copy back and
+    compares it, and only then counts it as a backup. Afterwards the oldest ones are deleted.
+
+    Args:
+        keep: How many of the newest backups to keep; empty: as AEGIS_KEEP_BACKUPS says.
+    """
+    run = running.get(None)
+    actor = Actor(run.requested_by) if run and run.requested_by else SYSTEM
+    try:
+        backup = back_up(
+            actor,
+            made_by=_maker(run),
+            run_id=run.run_id if run else None,
+            watch=Watch(run.progress, run.stop_requested) if run else UNWATCHED,
+        )
+    except Stopped as stopped:
+        log.warning("Stopped: %s", stopped)
+        return None
+    log.info(
+        "%s, %s bytes in %.1f s, SHA-256 %s",
+        backup.file_name,
+        f"{backup.size_bytes:,}",
+        backup.seconds,
+        backup.sha256,
+    )
+    deleted = keep_newest(keep or settings().keep_backups, actor)
+    for name in deleted:
+        log.info("Deleted the old backup %s", name)
+    return {"id": backup.id, **facts_of(backup), "deleted": deleted}
+
+
+def _maker(run: RunContext | None) -> str | None:
+    """Who a backup is by, as the list shows it: whoever asked, else the job."""
+    return (run.requested_by or run.job_name) if run else None

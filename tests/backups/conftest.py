@@ -1,0 +1,78 @@
+"""Backups in tests: made by the action itself, of a real migrated database."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from sqlalchemy.orm import Session
+
+from aegis_web.audit.models import SYSTEM
+from aegis_web.backups.actions import JOB_KEY, back_up
+from aegis_web.backups.models import Backup
+from aegis_web.config import Settings
+from aegis_web.engine import changes
+from aegis_web.engine.triggers import from_json
+from aegis_web.extensions import db, transaction
+from aegis_web.jobs.models import Job, Origin
+from tests.support.databases import Postgres
+
+MakeBackup = Callable[..., Backup]
+DAILY = from_json({"kind": "cron", "expression": "0 2 * * *", "zone": "Europe/Berlin"})
+
+
+@pytest.fixture
+def backup_dir(app: Flask) -> Path:
+    """The folder of the backups; not there before the first one."""
+    settings: Settings = app.extensions["aegis.settings"]
+    return settings.backup_dir
+
+
+@pytest.fixture
+def make_backup(app: Flask) -> MakeBackup:
+    """Makes a backup of the test's database, with any facts about it changed afterwards."""
+
+    def make(**facts: object) -> Backup:
+        with app.app_context():
+            backup = back_up(SYSTEM)
+            with transaction() as session:
+                row = session.get_one(Backup, backup.id)
+                for name, value in facts.items():
+                    setattr(row, name, value)
+        return row
+
+    return make
+
+
+@pytest.fixture
+def backup_job(app: Flask) -> int:
+    """The number of the code job that makes backups; the engine does not run."""
+    with app.app_context(), transaction() as session:
+        return add_backup_job(session)
+
+
+def add_backup_job(session: Session) -> int:
+    new = changes.NewJob(
+        key=JOB_KEY,
+        name="Daily database backup",
+        service="back_up_database",
+        trigger=DAILY,
+        origin=Origin.CODE,
+    )
+    job: Job = changes.add(session, new, SYSTEM)
+    return job.id
+
+
+@pytest.fixture
+def postgres_client(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
+    """pg_dump and pg_restore of the server's own version are on the PATH."""
+    monkeypatch.setenv("PATH", f"{postgres.bin}{os.pathsep}{os.environ['PATH']}")
+
+
+def stored(app: Flask) -> list[Backup]:
+    """All backups in the table, oldest first."""
+    with app.app_context():
+        found: list[Backup] = db.session.query(Backup).order_by(Backup.id).all()
+        db.session.close()
+    return found
