@@ -12,6 +12,7 @@ from aegis_web.engine.scheduler import start_engine
 from aegis_web.errors import AegisError
 from aegis_web.system import schema
 from aegis_web.system.log import log_to_stderr
+from aegis_web.system.queries import log_warnings
 
 EX_CONFIG = 78  # sysexits.h: something in the configuration forbids the start
 
@@ -24,6 +25,7 @@ def serve() -> Flask:
     with app.app_context():
         schema.require_current()
         ensure_admin_from_settings(settings)
+        log_warnings(app)
     if settings.engine == "embedded":
         start_engine(app)
     return app

@@ -12,6 +12,7 @@ from aegis_web.errors import AegisError, ConfigError
 from aegis_web.system import schema
 from aegis_web.system.banner import data_words
 from aegis_web.system.log import log_to_stderr
+from aegis_web.system.queries import log_warnings
 from aegis_web.system.shutdown import Shutdown
 
 EX_CONFIG = 78
@@ -33,6 +34,7 @@ def prepare() -> Flask:
         )
     with app.app_context():
         schema.require_current()
+        log_warnings(app)
     return app
 
 

@@ -37,7 +37,6 @@ def banner(app: Flask, address: str) -> str:
     if path is not None:
         facts["Set-up"] = f"{address}{path}  (works once: make the administrator there)"
     lines = [f"  {name:<8} {text}" for name, text in facts.items()]
-    lines += [f"  WARNING  {sentence}" for sentence in settings.warnings]
     return "\n".join(["", "  Aegis Web is running", *lines, ""])
 
 
