@@ -111,6 +111,14 @@ class Run(Model):
             sqlite_where=text("kind = 1"),
             postgresql_where=text("kind = 1"),
         ),
+        Index(
+            "ix_runs_error",
+            "id",
+            "status",
+            "error",
+            sqlite_where=text("error IS NOT NULL"),
+            postgresql_where=text("error IS NOT NULL"),
+        ),  # so that a search in errors reads nothing else
         Index("ix_runs_job_id_id", "job_id", "id"),
         Index("ix_runs_status_id", "status", "id"),
     )

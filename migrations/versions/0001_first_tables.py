@@ -197,6 +197,14 @@ def upgrade() -> None:
     )
     op.create_index("ix_runs_job_id_id", "runs", ["job_id", "id"], unique=False)
     op.create_index(
+        "ix_runs_error",
+        "runs",
+        ["id", "status", "error"],
+        unique=False,
+        sqlite_where=sa.text("error IS NOT NULL"),
+        postgresql_where=sa.text("error IS NOT NULL"),
+    )
+    op.create_index(
         "ix_runs_late",
         "runs",
         ["fire_at"],
@@ -270,6 +278,12 @@ def downgrade() -> None:
         table_name="runs",
         sqlite_where=sa.text("queued_at - fire_at > 3600000000"),
         postgresql_where=sa.text("queued_at - fire_at > 3600000000"),
+    )
+    op.drop_index(
+        "ix_runs_error",
+        table_name="runs",
+        sqlite_where=sa.text("error IS NOT NULL"),
+        postgresql_where=sa.text("error IS NOT NULL"),
     )
     op.drop_index("ix_runs_job_id_id", table_name="runs")
     op.drop_table("runs")

@@ -1,0 +1,268 @@
+"""What the first page answers without a click: what is broken, what is running, what is next."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from flask import current_app
+from sqlalchemy import func, or_, select
+
+from aegis_web.backups.models import Backup
+from aegis_web.clock import EPOCH, utc_now
+from aegis_web.config import Settings
+from aegis_web.engine.triggers import from_json
+from aegis_web.extensions import db
+from aegis_web.jobs.models import Job, JobState, Origin
+from aegis_web.registry import Registry
+from aegis_web.runs.models import Run, RunCount, RunDetails, RunStatus
+from aegis_web.runs.queries import RunProgress, RunRow, progress_of, row_query, run_row
+from aegis_web.system.health import EngineHealth, engine_health
+
+SHOWN = 10  # rows of each list
+SHOWN_TROUBLES = 20
+MOST_COUNTED = 1000  # beyond that a number is "1000+": counting has an end
+SOON = timedelta(hours=1)
+DAY_HOURS = 24
+BACKUP_DUE = timedelta(hours=26)  # the daily backup, and two hours for it
+BUILT_IN = "aegis_web.services."
+BAD = (RunStatus.FAILED, RunStatus.TIMED_OUT, RunStatus.LOST, RunStatus.MISSED)
+TELLING = (RunStatus.SUCCEEDED, *BAD)  # what says whether a job works
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """A job that is broken, or whose last run did not do its work."""
+
+    job_id: int
+    job_name: str
+    paused: bool
+    status: str  # "broken", or the word of its last run's status
+    text: str | None  # what is wrong
+    run: RunRow | None  # the last run that says so; None: the job is broken
+
+
+@dataclass(frozen=True)
+class RunningRow:
+    """A run that goes right now."""
+
+    run: RunRow
+    progress: RunProgress | None
+
+
+@dataclass(frozen=True)
+class Upcoming:
+    """A job that is due soon."""
+
+    job_id: int
+    job_name: str
+    at: datetime
+    words: str  # its trigger
+    zone: str
+    within_the_hour: int  # fire times from now on
+
+
+@dataclass(frozen=True)
+class Hour:
+    """What runs came to in one hour."""
+
+    start: datetime
+    counts: Mapping[str, int]  # by status word
+
+
+@dataclass(frozen=True)
+class Day:
+    """The last 24 hours."""
+
+    hours: tuple[Hour, ...]  # oldest first
+
+    def total(self, *words: str) -> int:
+        """How many runs came to one of these statuses (none: to any)."""
+        return sum(
+            count
+            for hour in self.hours
+            for word, count in hour.counts.items()
+            if not words or word in words
+        )
+
+    @property
+    def totals(self) -> dict[str, int]:
+        """How many runs came to each status, those without any left out."""
+        counted = {status.name.lower(): self.total(status.name.lower()) for status in RunStatus}
+        return {word: count for word, count in counted.items() if count}
+
+    @property
+    def success_percent(self) -> float | None:
+        """How many of those that should have worked did; None: there was nothing to judge."""
+        judged = self.total(*(status.name.lower() for status in TELLING))
+        return None if not judged else 100 * self.total("succeeded") / judged
+
+
+@dataclass(frozen=True)
+class Overview:
+    """All that the first page says."""
+
+    engine: EngineHealth
+    backup_overdue: bool
+    last_backup_at: datetime | None
+    troubles: tuple[Trouble, ...]
+    more_troubles: bool
+    running: tuple[RunningRow, ...]
+    running_count: int  # at most MOST_COUNTED
+    queued_count: int  # at most MOST_COUNTED
+    upcoming: tuple[Upcoming, ...]  # within the hour, or the very next one
+    day: Day
+    is_new: bool  # nobody has given it work yet
+
+
+def overview(settings: Settings) -> Overview:
+    """The first page's facts. A constant number of queries; no row of runs is counted."""
+    now = utc_now()
+    troubles = find_troubles(SHOWN_TROUBLES + 1)
+    last_backup_at = newest_backup_at()
+    return Overview(
+        engine=engine_health(),
+        backup_overdue=settings.persistent and backup_overdue(last_backup_at, now),
+        last_backup_at=last_backup_at,
+        troubles=troubles[:SHOWN_TROUBLES],
+        more_troubles=len(troubles) > SHOWN_TROUBLES,
+        running=running_now(SHOWN),
+        running_count=count_open(RunStatus.RUNNING),
+        queued_count=count_open(RunStatus.QUEUED),
+        upcoming=upcoming(now, SHOWN),
+        day=last_day(now),
+        is_new=has_no_work(),
+    )
+
+
+def find_troubles(limit: int) -> tuple[Trouble, ...]:
+    """Broken jobs, then those whose last telling run was bad, the newest first. Two queries."""
+    broken = db.session.execute(
+        select(Job.id, Job.name, Job.state, Job.problem)
+        .where(Job.problem.is_not(None), Job.deleted_at.is_(None))
+        .order_by(Job.name)
+        .limit(limit)
+    )
+    found = [
+        Trouble(row.id, row.name, row.state == JobState.PAUSED, "broken", row.problem, None)
+        for row in broken
+    ]
+    return (*found, *failing(limit - len(found)))
+
+
+def failing(limit: int) -> list[Trouble]:
+    """Jobs that are whole, but whose last telling run was bad; newest first."""
+    last = (
+        select(Run.id)
+        .where(Run.job_id == Job.id, Run.status.in_(TELLING))
+        .order_by(Run.id.desc())
+        .limit(1)
+        .correlate(Job)
+        .scalar_subquery()
+    )
+    bad = (
+        select(Run.id)
+        .select_from(Job)
+        .join(Run, Run.id == last)
+        .where(Job.deleted_at.is_(None), Job.problem.is_(None), Run.status.in_(BAD))
+        .order_by(Run.id.desc())
+        .limit(limit)
+    )
+    query = row_query().add_columns(Job.state).where(Run.id.in_(bad)).order_by(Run.id.desc())
+    return [failed_job(run_row(row), row.state) for row in db.session.execute(query)]
+
+
+def failed_job(run: RunRow, state: str) -> Trouble:
+    """A job whose last telling run is `run`."""
+    text = run.error or run.sentence
+    return Trouble(run.job_id, run.job_name, state == JobState.PAUSED, run.status, text, run)
+
+
+def running_now(limit: int) -> tuple[RunningRow, ...]:
+    """The runs that go right now, the longest first. One query."""
+    query = (
+        row_query()
+        .add_columns(RunDetails)
+        .outerjoin(RunDetails, RunDetails.run_id == Run.id)
+        .where(Run.status == RunStatus.RUNNING)
+        .order_by(Run.started_at, Run.id)
+        .limit(limit)
+    )
+    return tuple(
+        RunningRow(run_row(row), row.RunDetails and progress_of(row.RunDetails))
+        for row in db.session.execute(query)
+    )
+
+
+def count_open(status: RunStatus) -> int:
+    """How many runs have this status now, up to MOST_COUNTED. One query over few rows."""
+    some = select(Run.id).where(Run.status == status).limit(MOST_COUNTED).subquery()
+    return int(db.session.scalar(select(func.count()).select_from(some)))
+
+
+def upcoming(now: datetime, limit: int) -> tuple[Upcoming, ...]:
+    """The jobs that are due within the hour, or else the one that is due next. One query."""
+    query = (
+        select(Job.id, Job.name, Job.next_run_at, Job.trigger, Job.zone)
+        .where(Job.state == JobState.ACTIVE, Job.next_run_at.is_not(None), Job.deleted_at.is_(None))
+        .order_by(Job.next_run_at)
+        .limit(limit)
+    )
+    rows = db.session.execute(query).all()
+    soon = [row for row in rows if row.next_run_at <= now + SOON] or rows[:1]
+    found = []
+    for row in soon:
+        trigger = from_json(row.trigger)
+        times = trigger.count_between(now, now + SOON)
+        found.append(Upcoming(row.id, row.name, row.next_run_at, trigger.words(), row.zone, times))
+    return tuple(found)
+
+
+def last_day(now: datetime) -> Day:
+    """What runs came to in each of the last 24 hours, this one included. One query."""
+    this_hour = (now - EPOCH) // timedelta(hours=1)
+    first = this_hour - DAY_HOURS + 1
+    query = (
+        select(RunCount.hour, RunCount.status, func.sum(RunCount.count))
+        .where(RunCount.hour >= first)
+        .group_by(RunCount.hour, RunCount.status)
+    )
+    counts: dict[int, dict[str, int]] = defaultdict(dict)
+    for hour, status, count in db.session.execute(query):
+        counts[hour][RunStatus(status).name.lower()] = int(count)
+    return Day(
+        tuple(
+            Hour(EPOCH + timedelta(hours=hour), counts[hour])
+            for hour in range(first, this_hour + 1)
+        )
+    )
+
+
+def newest_backup_at() -> datetime | None:
+    """When the newest backup was made."""
+    made_at: datetime | None = db.session.scalar(
+        select(Backup.made_at).order_by(Backup.made_at.desc()).limit(1)
+    )
+    return made_at
+
+
+def backup_overdue(last_backup_at: datetime | None, now: datetime) -> bool:
+    """Whether the daily backup has not come; a new installation has its first day to make it."""
+    if last_backup_at is not None:
+        return now - last_backup_at > BACKUP_DUE
+    since = db.session.scalar(select(Job.created_at).order_by(Job.id).limit(1))
+    return since is not None and now - since > BACKUP_DUE
+
+
+def has_no_work() -> bool:
+    """Whether there is no job yet but those that the product brings along. One query."""
+    registry: Registry = current_app.extensions["aegis.registry"]
+    own = [
+        name
+        for name, function in registry.functions.items()
+        if function.module.startswith(BUILT_IN)
+    ]
+    given = select(Job.id).where(
+        Job.deleted_at.is_(None), or_(Job.origin == Origin.USER, Job.service.not_in(own))
+    )
+    return db.session.scalar(given.limit(1)) is None

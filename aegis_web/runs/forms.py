@@ -1,0 +1,89 @@
+"""What people type about runs: the filter's form, as it was typed and as it is understood."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+
+from werkzeug.datastructures import MultiDict
+
+from aegis_web.errors import Invalid
+from aegis_web.runs.filters import PERIODS, STATUSES, RunFilter
+
+LARGEST_SEQUENCE = 2**31 - 1
+LABELS = {
+    "q": "Search",
+    "status": "Status",
+    "kind": "Kind",
+    "period": "Time",
+    "since": "From",
+    "until": "Until",
+    "job": "Job",
+    "before": "Page",
+    "after": "Page",
+}
+PERIOD_WORDS = {"1h": "Last hour", "24h": "Last 24 hours", "7d": "Last 7 days"}
+KIND_WORDS = {"scheduled": "Scheduled", "manual": "Manual"}
+
+
+@dataclass(frozen=True)
+class FilterForm:
+    """The filter's form: what stands in each control, and what is wrong with it."""
+
+    text: str
+    statuses: frozenset[str]
+    kind: str
+    period: str
+    since: str  # local time of the viewer, as a browser's control wants it
+    until: str
+    job: str
+    errors: Mapping[str, str]  # by label
+
+    @property
+    def has_range(self) -> bool:
+        """Whether the control for two instants is to be open."""
+        return bool(self.since or self.until)
+
+
+def read_filter(args: MultiDict[str, str], zone: tzinfo) -> tuple[RunFilter | None, FilterForm]:
+    """The filter in a URL's arguments (None: they cannot be understood), and its form."""
+    try:
+        chosen = RunFilter.from_args(args, zone)
+    except Invalid as error:
+        errors = {LABELS[name]: message for name, message in error.errors.items()}
+        return None, form_of(args, args.get("since", ""), args.get("until", ""), errors)
+    since, until = local(chosen.since, zone), local(chosen.until, zone)
+    return chosen, form_of(args, since, until, {})
+
+
+def form_of(
+    args: MultiDict[str, str], since: str, until: str, errors: Mapping[str, str]
+) -> FilterForm:
+    """The form as it was typed; only what no control can show is left out."""
+    return FilterForm(
+        text=args.get("q", ""),
+        statuses=frozenset(args.getlist("status")) & STATUSES.keys(),
+        kind=args.get("kind", ""),
+        period=args.get("period", "") if args.get("period", "") in PERIODS else "",
+        since=since,
+        until=until,
+        job=args.get("job", ""),
+        errors=errors,
+    )
+
+
+def local(instant: datetime | None, zone: tzinfo) -> str:
+    """An instant as `<input type="datetime-local">` wants it."""
+    return "" if instant is None else f"{instant.astimezone(zone):%Y-%m-%dT%H:%M}"
+
+
+def read_sequence(args: MultiDict[str, str]) -> int:
+    """The number of the last piece of a log that the page has; -1: none yet.
+
+    Raises: Invalid.
+    """
+    text = args.get("after", "-1")
+    if text == "-1":
+        return -1
+    if text.isascii() and text.isdigit() and len(text) < 11 and int(text) <= LARGEST_SEQUENCE:
+        return int(text)
+    raise Invalid({"after": "Give the number of a piece of the log, or leave it out."})
