@@ -60,10 +60,14 @@ class Output:
             self.line(level, lines)
 
     def clean(self, text: str) -> str:
-        """`text` with this run's secrets masked and NUL, which no database takes, made visible."""
+        """`text` with this run's secrets masked and what no database takes made visible.
+
+        That is NUL, and the lone surrogates that undecodable file names hold.
+        """
         for secret in self.secrets:
             text = text.replace(secret, MASK)
-        return text.replace("\x00", "␀").replace("\r\n", "\n").replace("\r", "\n")
+        text = text.replace("\x00", "␀").replace("\r\n", "\n").replace("\r", "\n")
+        return text if text.isascii() else text.encode(errors="replace").decode()
 
     def spoke(self) -> bool:
         """Whether anything was ever said that is not stored yet, held-back lines included."""

@@ -3,13 +3,14 @@
 import os
 import signal
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.clocks import wait_until
 from tests.support.environment import process_environment
-from tests.support.servers import GUNICORN, Program, StartServer, free_port
+from tests.support.servers import GUNICORN, Program, Server, StartServer, free_port
 
 pytestmark = pytest.mark.essential
 EX_CONFIG = 78
@@ -50,10 +51,20 @@ def test_a_taken_port_stops_the_start_with_one_line(start_server: StartServer) -
     )
 
 
-def test_the_start_prints_one_block_with_address_mode_data_and_set_up_link(
-    start_server: StartServer, data_dir: Path
-) -> None:
-    server = start_server().ready()
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for the tests that only look at it; somebody tried to switch on a debugger."""
+    folder = tmp_path_factory.mktemp("served")
+    server = Server(free_port(), folder / "data", folder / "log", FLASK_DEBUG="1")
+    try:
+        yield server.ready()
+        server.stop()
+    finally:
+        server.kill_all()
+
+
+def test_the_start_prints_one_block_with_address_mode_data_and_set_up_link(served: Server) -> None:
+    server, data_dir = served, served.data_dir
     output = server.prints("Set-up")
     assert f"Address  {server.url}\n" in output
     assert "Mode     scheduler + database, jobs run in this process\n" in output
@@ -69,12 +80,15 @@ def test_several_workers_print_the_block_once(start_server: StartServer) -> None
     assert server.prints("Set-up").count("Aegis Web is running") == 1
 
 
-def test_it_listens_on_this_machine_only_and_on_the_given_port(start_server: StartServer) -> None:
-    port = free_port()
-    server = start_server(port).ready()
-    assert server.url.endswith(f":{port}")
-    addresses = listening_addresses(port)
-    assert addresses == {"0100007F"}  # 127.0.0.1, as the kernel writes it
+def test_it_listens_on_this_machine_only_and_on_the_given_port(served: Server) -> None:
+    port = int(served.url.rpartition(":")[2])
+    assert listening_addresses(port) == {"0100007F"}  # 127.0.0.1, as the kernel writes it
+
+
+def test_a_debugger_cannot_be_switched_on(served: Server) -> None:
+    status, body = served.get("/?__debugger__=yes&cmd=resource&f=debugger.js")
+    assert status == 200
+    assert "debugger" not in body.lower()
 
 
 def listening_addresses(port: int) -> set[str]:
@@ -156,13 +170,6 @@ def test_it_serves_on_postgresql(start_server: StartServer, pg_url: str) -> None
     server = start_server(DATABASE_URL=pg_url).ready()
     assert "PostgreSQL" in server.prints("Data")
     assert server.stop() == 0
-
-
-def test_a_debugger_cannot_be_switched_on(start_server: StartServer) -> None:
-    server = start_server(FLASK_DEBUG="1").ready()
-    status, body = server.get("/?__debugger__=yes&cmd=resource&f=debugger.js")
-    assert status == 200
-    assert "debugger" not in body.lower()
 
 
 def test_a_killed_worker_is_replaced(start_server: StartServer) -> None:
