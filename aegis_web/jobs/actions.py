@@ -1,0 +1,251 @@
+"""What changes jobs: one verb each, one transaction, with its audit row.
+
+What becomes of fire times meanwhile is `engine.changes`' business.
+"""
+
+import re
+import unicodedata
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from aegis_web.audit.models import Actor
+from aegis_web.engine import changes
+from aegis_web.engine.changes import NewJob
+from aegis_web.engine.triggers import from_json
+from aegis_web.errors import Conflict, Invalid, NotFound
+from aegis_web.extensions import transaction
+from aegis_web.jobs.definition import NAME_LIMIT, Definition
+from aegis_web.jobs.models import CatchUp, Job, Origin
+from aegis_web.jobs.queries import registry, vault
+from aegis_web.registry import ServiceFunction
+
+ARGUMENT = "arg."  # before the name of an argument, where errors are by field
+KEY_LIMIT = 80  # characters
+TRIES = 3  # two people may choose one name in the same instant
+
+
+class JobGone(NotFound):
+    """There is no such job, or no more."""
+
+    def __init__(self, job_id: int, name: str | None, deleted_at: datetime | None) -> None:
+        self.job_id, self.name, self.deleted_at = job_id, name, deleted_at
+        if deleted_at is None:
+            super().__init__(f"There is no job {job_id}. Choose one from the list of jobs.")
+        else:
+            super().__init__(f"The job “{name}” was deleted. Its runs are kept.")
+
+
+class StaleEdit(Conflict):
+    """Somebody else changed the job after the form was opened; `current` is the job as it is."""
+
+    def __init__(self, current: Job) -> None:
+        super().__init__(f"{current.updated_by} changed this job in the meantime.")
+        self.current = current
+
+
+def create_job(wanted: Definition, actor: Actor) -> int:
+    """Store a new user job; its number.
+
+    Raises: Invalid by field, for a name that is taken too.
+    """
+    function, arguments = _checked(wanted)
+    for _ in range(TRIES):
+        try:
+            with transaction() as session:
+                refuse_taken_name(session, wanted.name)
+                new = _new_job(session, wanted, function.name, arguments)
+                return changes.add(session, new, actor).id
+        except (Conflict, IntegrityError):
+            continue  # another job with this key came first: look again
+    raise Invalid({"name": "Another job with this name is being created. Choose another name."})
+
+
+def update_job(job_id: int, revision: int, wanted: Definition, actor: Actor) -> None:
+    """Give a job a new definition, if it still is at `revision`.
+
+    Raises: JobGone; StaleEdit when somebody else changed the job; Invalid by field.
+    """
+    function, arguments = _checked(wanted)
+    values = {field.name: getattr(wanted, field.name) for field in fields(wanted)}
+    values |= {"service": function.name, "arguments": arguments, "tags": list(wanted.tags)}
+    with transaction() as session:
+        job = locked(session, job_id)
+        if job.revision != revision:
+            session.expunge(job)
+            raise StaleEdit(job)
+        if wanted.name != job.name:
+            refuse_taken_name(session, wanted.name, job_id)
+        changes.change(session, job, values, registry(), actor)
+
+
+def clone_job(job_id: int, actor: Actor) -> int:
+    """Store a paused copy of a job; its number. A code job's copy is a user job.
+
+    Raises: JobGone.
+    """
+    with transaction() as session:
+        job = locked(session, job_id)
+        name = copy_name(session, job.name)
+        copied = {field: getattr(job, field) for field in changes.DEFINITION}
+        copied |= {"name": name, "trigger": from_json(job.trigger), "tags": tuple(job.tags)}
+        new = NewJob(key=unused_key(session, name), paused=True, **copied)
+        copy = changes.add(session, new, actor)
+        copy.problem = changes.problem_of(copy, registry())
+        return copy.id
+
+
+def pause_job(job_id: int, actor: Actor, reason: str = "") -> None:
+    """Stop a job's trigger until somebody resumes it.
+
+    Raises: JobGone; Conflict when the job is not active.
+    """
+    with transaction() as session:
+        changes.pause(session, locked(session, job_id), registry(), actor, reason)
+
+
+def resume_job(job_id: int, catch_up: CatchUp, actor: Actor) -> None:
+    """Let a paused job go on; `catch_up` says which of the passed fire times run now.
+
+    Raises: JobGone; Conflict when the job is not paused.
+    """
+    with transaction() as session:
+        changes.resume(session, locked(session, job_id), registry(), actor, catch_up)
+
+
+def run_job(
+    job_id: int,
+    request_key: str,
+    actor: Actor,
+    arguments: dict[str, Any] | None = None,
+) -> int:
+    """Queue a manual run; the run's number. The same `request_key` gives the same run again.
+
+    `arguments` (unsealed) replace the job's own for this run.
+    Raises: JobGone; Conflict when the job is broken; Invalid by field.
+    """
+    with transaction() as session:
+        job = locked(session, job_id)
+        function, problem = registry().find(job.service), changes.problem_of(job, registry())
+        if function is None or (problem and arguments is None):
+            raise Conflict(f"This job is broken and cannot run: {problem} Edit it first.")
+        sealed = None if arguments is None else _sealed(function, arguments)
+        key = f"{job_id}:{request_key}"
+        return changes.request_run(session, job, registry(), actor, key, sealed)
+
+
+def delete_job(job_id: int, actor: Actor) -> None:
+    """Take a job out of all lists; its runs stay.
+
+    Raises: JobGone; Conflict when the code still declares the job.
+    """
+    with transaction() as session:
+        job = locked(session, job_id)
+        if job.origin == Origin.CODE and job.declared:
+            raise Conflict(
+                "This job is declared in code and would come back at the next start. Remove its "
+                "declaration first, or pause the job."
+            )
+        changes.delete(session, job, registry(), actor)
+
+
+def locked(session: Session, job_id: int) -> Job:
+    """The live job, locked until the transaction ends. Raises: JobGone."""
+    job = changes.lock(session, job_id)
+    if job is not None:
+        return job
+    former = session.get(Job, job_id)
+    if former is None:
+        raise JobGone(job_id, None, None)
+    raise JobGone(job_id, former.name, former.deleted_at)
+
+
+def refuse_taken_name(session: Session, name: str, except_id: int | None = None) -> None:
+    """Raises: Invalid when another live job has this name; capital letters do not count."""
+    taken = select(Job.id).where(
+        Job.deleted_at.is_(None), or_(Job.name == name, func.lower(Job.name) == name.lower())
+    )
+    if except_id is not None:
+        taken = taken.where(Job.id != except_id)
+    if session.scalar(taken.limit(1)) is not None:
+        raise Invalid({"name": "There is already a job with this name. Choose another one."})
+
+
+def copy_name(session: Session, name: str) -> str:
+    """A free name for a copy: "… (copy)", "… (copy 2)"."""
+    stem = re.sub(r" \(copy( \d+)?\)$", "", name)
+    number = 1
+    while True:
+        suffix = " (copy)" if number == 1 else f" (copy {number})"
+        candidate = stem[: NAME_LIMIT - len(suffix)] + suffix
+        try:
+            refuse_taken_name(session, candidate)
+        except Invalid:
+            number += 1
+        else:
+            return candidate
+
+
+def unused_key(session: Session, name: str) -> str:
+    """A key that no live job has, made of the letters and digits of `name`."""
+    plain = unicodedata.normalize("NFKC", name).lower()
+    slug = re.sub(r"[\W_]+", "-", plain).strip("-")[:KEY_LIMIT].strip("-") or "job"
+    near = select(Job.key).where(Job.deleted_at.is_(None), Job.key.startswith(slug))
+    taken = set(session.scalars(near))
+    if slug not in taken:
+        return slug
+    number = 2
+    while f"{slug}-{number}" in taken:
+        number += 1
+    return f"{slug}-{number}"
+
+
+def _new_job(
+    session: Session, wanted: Definition, service: str, arguments: dict[str, Any]
+) -> NewJob:
+    return NewJob(
+        key=unused_key(session, wanted.name),
+        name=wanted.name,
+        service=service,
+        trigger=wanted.trigger,
+        arguments=arguments,
+        description=wanted.description,
+        owner=wanted.owner,
+        tags=wanted.tags,
+        grace_seconds=wanted.grace_seconds,
+        overlap=wanted.overlap,
+        catch_up=wanted.catch_up,
+        timeout_seconds=wanted.timeout_seconds,
+    )
+
+
+def _checked(wanted: Definition) -> tuple[ServiceFunction, dict[str, Any]]:
+    """The service function and the sealed arguments of a definition. Raises: Invalid."""
+    errors = wanted.errors()
+    function = registry().find(wanted.service)
+    if function is None:
+        errors["service"] = unknown_service(wanted.service)
+    if errors:
+        raise Invalid(errors)
+    assert function is not None
+    return function, _sealed(function, wanted.arguments)
+
+
+def unknown_service(name: str) -> str:
+    """Why `name` cannot be chosen as a job's service function."""
+    if not name:
+        return "The job needs a service function. Choose one."
+    why = registry().why_missing(name[:100])
+    return f"{why[:1].upper()}{why[1:]}."
+
+
+def _sealed(function: ServiceFunction, arguments: Any) -> dict[str, Any]:
+    try:
+        return function.seal(function.check(arguments), vault())
+    except Invalid as invalid:
+        errors = {f"{ARGUMENT}{name}": text for name, text in invalid.errors.items()}
+        raise Invalid(errors) from None

@@ -1,0 +1,245 @@
+"""The forms about jobs: typed text to a definition or arguments, or errors beside fields.
+
+What was typed is kept as it was, apart from secrets, which never travel back.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from aegis_web.engine.triggers import Trigger, from_json
+from aegis_web.errors import Invalid
+from aegis_web.jobs.actions import ARGUMENT, unknown_service
+from aegis_web.jobs.definition import DESCRIPTION_LIMIT, Definition, text_errors
+from aegis_web.jobs.models import Job
+from aegis_web.jobs.policy_form import PolicyFields
+from aegis_web.jobs.queries import registry
+from aegis_web.jobs.trigger_form import TriggerFields
+from aegis_web.parameters import Control, Typed
+from aegis_web.registry import ServiceFunction
+
+KEY_LIMIT = 64  # characters of a request key
+LABELS = {
+    "name": "Name",
+    "service": "Service function",
+    "trigger": "Trigger",
+    "cron": "Cron expression",
+    "time": "Time of day",
+    "days": "Days",
+    "every": "Every",
+    "start": "Starting at",
+    "once": "Date and time",
+    "zone": "Time zone",
+    "tags": "Tags",
+    "owner": "Owner",
+    "description": "Description",
+    "overlap": "If it still runs",
+    "catch_up": "If fire times were missed",
+    "grace": "May start late by",
+    "timeout": "Timeout",
+}
+POLICIES = ("overlap", "catch_up", "grace", "timeout")
+
+
+@dataclass(frozen=True)
+class JobForm:
+    """What stands in the form of a job, and what is wrong with it."""
+
+    name: str = ""
+    service: str = ""
+    description: str = ""
+    owner: str = ""
+    tags: str = ""  # with commas between them
+    trigger: TriggerFields = field(default_factory=TriggerFields)
+    policies: PolicyFields = field(default_factory=PolicyFields)
+    arguments: Mapping[str, Any] | Typed = field(default_factory=dict, repr=False)
+    errors: Mapping[str, str] = field(default_factory=dict)
+    wanted: Definition | None = field(default=None, repr=False)  # None while there are errors
+
+    @property
+    def function(self) -> ServiceFunction | None:
+        """The service function that is chosen; None: none, or one that is not there."""
+        return registry().find(self.service)
+
+    @property
+    def controls(self) -> list[Control]:
+        """The controls of the service function's parameters."""
+        if self.function is None:
+            return []
+        return self.function.controls(self.arguments, self.argument_errors, ARGUMENT)
+
+    @property
+    def argument_errors(self) -> dict[str, str]:
+        """The errors among the arguments, by parameter."""
+        found = {n: text for n, text in self.errors.items() if n.startswith(ARGUMENT)}
+        return {name.removeprefix(ARGUMENT): text for name, text in found.items()}
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What the fields are called, for the list of errors."""
+        return {**LABELS, **argument_labels(self.controls)}
+
+    @property
+    def policies_matter(self) -> bool:
+        """Whether the folded part should stand open: something in it is unusual or wrong."""
+        return not self.policies.usual or any(name in self.errors for name in POLICIES)
+
+    def with_errors(self, errors: Mapping[str, str]) -> "JobForm":
+        """The same form with these messages."""
+        return replace(self, errors=dict(errors), wanted=None)
+
+
+def empty_form(service: str, zone: str) -> JobForm:
+    """The form of a new job."""
+    function = registry().find(service)
+    return JobForm(service=function.name if function else "", trigger=TriggerFields(zone=zone))
+
+
+def form_of(job: Job) -> JobForm:
+    """The form of a job as it is."""
+    return JobForm(
+        name=job.name,
+        service=job.service,
+        description=job.description,
+        owner=job.owner,
+        tags=", ".join(job.tags),
+        trigger=TriggerFields.from_trigger(from_json(job.trigger)),
+        policies=PolicyFields.from_job(job),
+        arguments=job.arguments,
+    )
+
+
+def typed_form(form: Any, job: Job | None = None) -> JobForm:
+    """The form as it was posted, without a judgement."""
+    service = form.get("service", "")[: KEY_LIMIT * 4]
+    function = registry().find(service)
+    stored = stored_arguments(job, function)
+    typed: Mapping[str, Any] | Typed = {}
+    if function is not None:
+        typed = function.parse_form(form, ARGUMENT, stored)[2]
+    return JobForm(
+        name=one_line(form.get("name", "")),
+        service=service,
+        description=form.get("description", "").replace("\r\n", "\n").strip(),
+        owner=one_line(form.get("owner", "")),
+        tags=one_line(form.get("tags", "")),
+        trigger=TriggerFields.from_form(form),
+        policies=PolicyFields.from_form(form),
+        arguments=typed,
+    )
+
+
+def read_form(form: Any, now: datetime, job: Job | None = None) -> JobForm:
+    """The posted form with its definition, or with what is wrong in it."""
+    typed = typed_form(form, job)
+    errors: dict[str, str] = {}
+    values: dict[str, Any] = {"tags": split_tags(typed.tags)}
+    for name in ("name", "description", "owner"):
+        values[name] = getattr(typed, name)
+    errors |= text_errors(**values)
+    function = typed.function
+    if function is None:
+        errors["service"] = unknown_service(typed.service)
+    else:
+        stored = stored_arguments(job, function)
+        values["arguments"], wrong, _ = function.parse_form(form, ARGUMENT, stored)
+        errors |= {f"{ARGUMENT}{name}": text for name, text in wrong.items()}
+    collect(errors, lambda: values.update(trigger=typed.trigger.read(now, stored_trigger(job))))
+    collect(errors, lambda: values.update(typed.policies.read(function)))
+    if errors:
+        return typed.with_errors(in_order(errors))
+    assert function is not None
+    return replace(typed, wanted=Definition(service=function.name, **values))
+
+
+@dataclass(frozen=True)
+class RunForm:
+    """The form of a manual run with other arguments."""
+
+    request_key: str
+    controls: Sequence[Control]
+    errors: Mapping[str, str] = field(default_factory=dict)
+    arguments: Mapping[str, Any] | None = field(default=None, repr=False)  # None: the job's own
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What the fields are called, for the list of errors."""
+        return argument_labels(self.controls)
+
+
+def run_form_of(job: Job, function: ServiceFunction, request_key: str) -> RunForm:
+    """The form filled with the job's own arguments."""
+    return RunForm(request_key, function.controls(job.arguments, {}, ARGUMENT))
+
+
+def read_run_form(form: Any, job: Job, function: ServiceFunction, request_key: str) -> RunForm:
+    """The posted form with its arguments, or with what is wrong in them."""
+    values, wrong, typed = function.parse_form(form, ARGUMENT, job.arguments)
+    controls = function.controls(typed, wrong, ARGUMENT)
+    errors = {f"{ARGUMENT}{name}": text for name, text in wrong.items()}
+    return RunForm(request_key, controls, errors, None if wrong else values)
+
+
+def read_request_key(form: Any) -> str | None:
+    """The one-time key of a request to run; None where the form has none that fits."""
+    key: str = form.get("request_key", "")
+    return key if 0 < len(key) <= KEY_LIMIT and key.isascii() and key.isprintable() else None
+
+
+def read_revision(form: Any) -> int:
+    """The revision that a form was opened on; 0, which no job has, where it says none."""
+    text: str = form.get("revision", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+
+
+def split_tags(text: str) -> tuple[str, ...]:
+    """Tags typed with commas between them, each once, in their order."""
+    return tuple(dict.fromkeys(tag.strip() for tag in text.split(",") if tag.strip()))
+
+
+def one_line(text: str) -> str:
+    """`text` as a field of one line holds it; longer than any limit, it is cut for the way back."""
+    return text.strip()[: DESCRIPTION_LIMIT * 10]
+
+
+def stored_trigger(job: Job | None) -> Trigger | None:
+    """The trigger that a job has now."""
+    return None if job is None else from_json(job.trigger)
+
+
+def stored_arguments(job: Job | None, function: ServiceFunction | None) -> Mapping[str, Any] | None:
+    """The arguments whose secrets may stay: those of the job, for the same service function."""
+    if job is None or function is None or registry().find(job.service) is not function:
+        return None
+    return job.arguments
+
+
+def argument_labels(controls: Sequence[Control]) -> dict[str, str]:
+    """The labels of controls and of those inside groups, by name."""
+    labels = {control.name: control.label for control in controls}
+    for control in controls:
+        labels |= argument_labels(control.children)
+    return labels
+
+
+def collect(errors: dict[str, str], read: Any) -> None:
+    """Do `read`, and keep what is wrong by field."""
+    try:
+        read()
+    except Invalid as invalid:
+        errors.update(invalid.errors)
+
+
+def in_order(errors: Mapping[str, str]) -> dict[str, str]:
+    """Errors in the order of the fields: name, service, its arguments, then the rest."""
+    order = list(LABELS)
+    places = {name: order.index(name) for name in order}
+    return dict(
+        sorted(
+            errors.items(),
+            key=lambda item: (
+                places.get(item[0], places["service"]) * 2 + item[0].startswith(ARGUMENT)
+            ),
+        )
+    )

@@ -1,0 +1,83 @@
+"""What the pages about jobs show besides stored values: previews, choices, how often to look."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from aegis_web.clock import utc_now
+from aegis_web.engine.decide import BACKLOG_CAP
+from aegis_web.engine.triggers import Trigger
+from aegis_web.errors import Invalid
+from aegis_web.jobs.models import CatchUp, JobState
+from aegis_web.jobs.policy_form import CATCH_UP_WORDS, DEFAULT_GRACE, OVERLAP_WORDS
+from aegis_web.jobs.queries import JobRow, next_times
+from aegis_web.jobs.trigger_form import DAYS, PRESETS, UNITS, TriggerFields
+from aegis_web.web.zones import viewer_zone, zones
+
+SOON = timedelta(minutes=1)
+QUICK, SLOW = "5s", "30s"
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A typed trigger in words, or what is wrong with it."""
+
+    words: str = ""
+    times: tuple[datetime, ...] = ()
+    zone: ZoneInfo | None = None
+    viewer: ZoneInfo | None = None  # None: the viewer reads times in the same zone
+    errors: tuple[str, ...] = ()
+
+
+def preview_of(fields: TriggerFields, stored: Trigger | None) -> Preview:
+    """What the typed trigger would do from now on."""
+    try:
+        trigger = fields.read(utc_now(), stored)
+    except Invalid as invalid:
+        return Preview(errors=tuple(invalid.errors.values()))
+    viewer = viewer_zone()
+    return Preview(
+        trigger.words(),
+        tuple(next_times(trigger)),
+        trigger.zone,
+        None if viewer.key == trigger.zone.key else viewer,
+    )
+
+
+def form_choices() -> dict[str, Any]:
+    """What the form of a job offers."""
+    return {
+        "zone_names": zones(),
+        "presets": PRESETS,
+        "units": UNITS,
+        "day_names": DAYS,
+        "overlaps": OVERLAP_WORDS,
+        "catch_ups": CATCH_UP_WORDS,
+        "default_grace": DEFAULT_GRACE,
+    }
+
+
+def catch_up_choice(passed: int) -> list[tuple[str, str]]:
+    """What may become of `passed` fire times when a job is resumed."""
+    kept = min(passed, BACKLOG_CAP)
+    everything = f"Run all {passed:,}" if passed == kept else f"Run the newest {kept:,}"
+    if passed == 1:
+        return [(CatchUp.NONE, "Do not run it"), (CatchUp.LATEST, "Run it")]
+    return [
+        (CatchUp.NONE, "Run none"),
+        (CatchUp.LATEST, "Run the latest"),
+        (CatchUp.ALL, everything),
+    ]
+
+
+def list_poll(rows: Sequence[JobRow]) -> str | None:
+    """How often the list should look again; None: nothing in it changes by itself."""
+    soon = utc_now() + SOON
+    active = [row for row in rows if row.state == JobState.ACTIVE and row.next_run_at]
+    if any(row.busy for row in rows):
+        return QUICK
+    if any(row.next_run_at and row.next_run_at <= soon for row in active):
+        return QUICK
+    return SLOW if active else None

@@ -1,0 +1,244 @@
+"""The part of the job form that says when: typed text to a trigger, or errors beside fields."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from aegis_web.engine import cron
+from aegis_web.engine.cronfields import BadField, read_field, shown
+from aegis_web.engine.triggers import (
+    CronTrigger,
+    DateTrigger,
+    FieldsTrigger,
+    IntervalTrigger,
+    Trigger,
+    zone_named,
+)
+from aegis_web.errors import Invalid
+
+CRON, INTERVAL, ONCE, KEEP = "cron", "interval", "once", "keep"
+KINDS = {CRON: "Cron", INTERVAL: "Interval", ONCE: "Once"}
+UNITS = ("seconds", "minutes", "hours", "days", "weeks")
+DAYS = {"1": "Mon", "2": "Tue", "3": "Wed", "4": "Thu", "5": "Fri", "6": "Sat", "0": "Sun"}
+PRESETS = {
+    "*/15 * * * *": "Every 15 minutes",
+    "0 * * * *": "Hourly",
+    "0 2 * * *": "Daily at 02:00",
+    "0 9 * * 1-5": "Weekdays at 09:00",
+    "0 8 * * 1": "Mondays at 08:00",
+    "0 6 1 * *": "First of the month",
+}
+BUILT = re.compile(r"([0-9]{1,2}) ([0-9]{1,2}) \* \* (\S+)", re.ASCII)
+LONGEST_SHOWN = 5000  # characters of one field that come back to the browser
+FIELDS = {  # where each value of a trigger is typed
+    "cron": "cron",
+    "every": "every",
+    "unit": "every",
+    "anchor": "start",
+    "start": "start",
+    "at": "once",
+    "zone": "zone",
+}
+
+
+@dataclass(frozen=True)
+class TriggerFields:
+    """What stands in the fields about the trigger, as texts."""
+
+    trigger: str = CRON  # one of KINDS, or KEEP
+    cron: str = "0 9 * * *"
+    time: str = "09:00"  # of the builder
+    days: tuple[str, ...] = tuple(DAYS)  # of the builder: those of DAYS that are pressed
+    every: str = "1"
+    unit: str = "hours"
+    start: str = ""  # of the interval; empty: now
+    once: str = ""
+    zone: str = "UTC"
+
+    @classmethod
+    def from_form(cls, form: Any) -> "TriggerFields":
+        """What was posted; what was not is as in an empty form."""
+        names = ("trigger", "cron", "time", "every", "unit", "start", "once", "zone")
+        texts = {name: form[name].strip()[:LONGEST_SHOWN] for name in names if name in form}
+        days = tuple(day for day in DAYS if day in form.getlist("days"))
+        return cls(**texts, days=days)
+
+    @classmethod
+    def from_trigger(cls, trigger: Trigger) -> "TriggerFields":
+        """The texts that say `trigger`."""
+        fields = cls(zone=str(trigger.zone))
+        if isinstance(trigger, CronTrigger):
+            return replace(fields, cron=trigger.expression.text).with_builder_of_cron()
+        if isinstance(trigger, IntervalTrigger):
+            start = local_text(trigger.anchor, trigger.zone)
+            every = str(trigger.every)
+            return replace(fields, trigger=INTERVAL, every=every, unit=trigger.unit, start=start)
+        if isinstance(trigger, DateTrigger):
+            return replace(fields, trigger=ONCE, once=local_text(trigger.at, trigger.zone))
+        return replace(fields, trigger=KEEP)
+
+    def with_builder_of_cron(self) -> "TriggerFields":
+        """With time and days of the builder as the expression says them, or empty."""
+        match = BUILT.fullmatch(self.cron)
+        days: tuple[str, ...] = ()
+        if match is not None:
+            days = days_of(match[3])
+        if match is None or not days:
+            return replace(self, time="", days=())
+        return replace(self, time=f"{int(match[2]):02}:{int(match[1]):02}", days=days)
+
+    def with_built_cron(self) -> "TriggerFields":
+        """With the expression that time and days of the builder make.
+
+        Raises: Invalid, naming `time` or `days`.
+        """
+        match = re.fullmatch(r"([0-9]{1,2}):([0-9]{2})(:00)?", self.time, re.ASCII)
+        if match is None or int(match[1]) > 23 or int(match[2]) > 59:
+            raise Invalid({"time": "This is not a time of day. Write it like 09:30."})
+        if not self.days:
+            raise Invalid({"days": "No day is chosen. Choose at least one."})
+        days = cron_days(self.days)
+        return replace(self, trigger=CRON, cron=f"{int(match[2])} {int(match[1])} * * {days}")
+
+    def read(self, now: datetime, stored: Trigger | None = None) -> Trigger:
+        """The trigger that these fields say.
+
+        What `stored` has and no field shows (seconds of an anchor, a start and an end) stays
+        where the rest is as it was. Raises: Invalid by field.
+        """
+        try:
+            made = self._made(now, stored)
+        except Invalid as invalid:
+            errors = {FIELDS.get(name, "trigger"): text for name, text in invalid.errors.items()}
+            raise Invalid(errors) from None
+        if stored is not None and made.to_json() == stored.to_json():
+            return stored
+        if made.next_after(now) is None:
+            raise Invalid({self._field: self._never(now, made.zone)})
+        return made
+
+    @property
+    def _field(self) -> str:
+        return {INTERVAL: "every", ONCE: "once"}.get(self.trigger, "cron")
+
+    def _made(self, now: datetime, stored: Trigger | None) -> Trigger:
+        if self.trigger not in KINDS and not (self.trigger == KEEP and stored is not None):
+            raise Invalid({"trigger": "Choose how the job is triggered: cron, interval or once."})
+        zone = self._zone()
+        if self.trigger == CRON:
+            limits = limits_of(stored) if isinstance(stored, CronTrigger) else {}
+            return CronTrigger(cron.parse(self.cron), zone, **limits)
+        if self.trigger == INTERVAL:
+            return self._interval(now, zone, stored)
+        if self.trigger == ONCE:
+            return self._once(now, zone, stored)
+        assert isinstance(stored, FieldsTrigger)
+        return replace(stored, zone=zone)
+
+    def _zone(self) -> ZoneInfo:
+        if not self.zone:
+            raise Invalid({"zone": "The job needs a time zone. Example: Europe/Berlin."})
+        return zone_named(self.zone)
+
+    def _interval(self, now: datetime, zone: ZoneInfo, stored: Trigger | None) -> Trigger:
+        if not (self.every.isascii() and self.every.isdigit() and len(self.every) < 12):
+            text = f'"{shown(self.every)}" is not a whole number. Write one such as 15.'
+            raise Invalid({"every": text if self.every else "Write a whole number such as 15."})
+        anchor, limits = now.replace(microsecond=0), {}
+        if isinstance(stored, IntervalTrigger):
+            limits = limits_of(stored)
+        if self.start:
+            anchor = local_instant("start", self.start, zone)
+            if isinstance(stored, IntervalTrigger) and same(stored.anchor, self.start, zone):
+                anchor = stored.anchor
+        return IntervalTrigger(int(self.every), self.unit, anchor, zone, **limits)
+
+    def _once(self, now: datetime, zone: ZoneInfo, stored: Trigger | None) -> Trigger:
+        if not self.once:
+            raise Invalid({"at": "Choose the date and the time of the run."})
+        if isinstance(stored, DateTrigger) and same(stored.at, self.once, zone):
+            return replace(stored, zone=zone)
+        return DateTrigger(local_instant("at", self.once, zone), zone)
+
+    def _never(self, now: datetime, zone: ZoneInfo) -> str:
+        if self.trigger == ONCE:
+            local = now.astimezone(zone)
+            return (
+                f"This time has passed: it is {local:%Y-%m-%d %H:%M} in {zone.key} now. Choose a "
+                "time to come, or press Run now on a job."
+            )
+        return "This never fires from now on. Choose days and times to come."
+
+
+def limits_of(trigger: CronTrigger | IntervalTrigger) -> dict[str, datetime | None]:
+    """Start and end of a trigger, which no field shows."""
+    return {"starts_at": trigger.starts_at, "ends_at": trigger.ends_at}
+
+
+def same(instant: datetime, typed: str, zone: ZoneInfo) -> bool:
+    """Whether `typed` is how a form shows `instant`."""
+    return local_text(instant, zone) == typed
+
+
+def local_text(instant: datetime, zone: ZoneInfo) -> str:
+    """An instant as a date and time field holds it; seconds only where there are some."""
+    local = instant.astimezone(zone)
+    return f"{local:%Y-%m-%dT%H:%M:%S}" if local.second else f"{local:%Y-%m-%dT%H:%M}"
+
+
+def local_instant(name: str, typed: str, zone: ZoneInfo) -> datetime:
+    """The instant of a date and time in `zone`; of one that comes twice, the first.
+
+    Raises: Invalid, keyed `name`.
+    """
+    try:
+        naive = datetime.fromisoformat(typed)
+    except ValueError:
+        text = f'"{shown(typed)}" is not a date and time. Write it like 2027-01-31T09:30.'
+        raise Invalid({name: text}) from None
+    if naive.tzinfo is not None:
+        raise Invalid({name: "Leave out the offset: the time is meant in the job's time zone."})
+    if not 1970 <= naive.year <= 9000:
+        raise Invalid({name: f"The year {naive.year} is out of reach. Choose another."})
+    instant = naive.replace(tzinfo=zone).astimezone(UTC)
+    if instant.astimezone(zone).replace(tzinfo=None) != naive:
+        raise Invalid(
+            {name: f"The clocks in {zone.key} skip this time on that day. Choose another time."}
+        )
+    return instant
+
+
+def days_of(text: str) -> tuple[str, ...]:
+    """The days that a day of week field names; empty where it says more than days."""
+    try:
+        values = read_field(cron.DAY_OF_WEEK, text).values
+    except BadField:
+        return ()
+    named = {str(value % 7) for value in values}
+    return tuple(day for day in DAYS if day in named)
+
+
+def cron_days(days: tuple[str, ...]) -> str:
+    """Days as a day of week field: "*", "1-5", "1,3,5"; Sunday last."""
+    numbers = sorted(int(day) or 7 for day in days)
+    if len(numbers) == len(DAYS):
+        return "*"
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ",".join(
+        f"{run[0]}-{run[-1]}" if len(run) > 2 else ",".join(map(str, run)) for run in runs
+    )
+
+
+def kinds_for(stored: Trigger | None) -> Mapping[str, str]:
+    """The choices of a trigger, with "as it is" for one that only code can write."""
+    if isinstance(stored, FieldsTrigger):
+        return {KEEP: "As declared", **KINDS}
+    return KINDS

@@ -1,0 +1,372 @@
+"""The Jobs page, the page of one job, its forms, and what can be done with it."""
+
+import secrets
+from dataclasses import replace
+from typing import Any
+
+from flask import Blueprint, Response, flash, request, url_for
+
+from aegis_web.accounts.session import current_actor
+from aegis_web.clock import utc_now
+from aegis_web.config import settings
+from aegis_web.errors import Conflict, Invalid
+from aegis_web.jobs import actions, queries
+from aegis_web.jobs.actions import JobGone, StaleEdit
+from aegis_web.jobs.compare import argument_texts, differences
+from aegis_web.jobs.filters import JobFilter
+from aegis_web.jobs.forms import (
+    JobForm,
+    RunForm,
+    empty_form,
+    form_of,
+    read_form,
+    read_request_key,
+    read_revision,
+    read_run_form,
+    run_form_of,
+    stored_trigger,
+    typed_form,
+)
+from aegis_web.jobs.models import CatchUp, Job
+from aegis_web.jobs.policy_form import policy_words
+from aegis_web.jobs.queries import RunMark
+from aegis_web.jobs.screens import catch_up_choice, form_choices, list_poll, preview_of
+from aegis_web.jobs.trigger_form import TriggerFields, kinds_for
+from aegis_web.runs.queries import runs_of_job
+from aegis_web.web.charts import Sparkline, SparkRun, sparkline
+from aegis_web.web.errors import answer, described
+from aegis_web.web.pages import finish_reading, go_to, is_htmx, render, wants_fragment
+from aegis_web.web.zones import viewer_zone
+
+bp = Blueprint("jobs", __name__, url_prefix="/jobs")
+
+ONE = "/<int(max=9223372036854775807):job_id>"
+RUNS_SHOWN = 20
+
+
+@bp.get("")
+def index() -> Response:
+    """The list of jobs through the filter in the URL."""
+    chosen = JobFilter.from_args(request.args)
+    page = queries.list_jobs(chosen)
+    whole = not wants_fragment()
+    return render(
+        "jobs/index.html",
+        "jobs/_table.html",
+        chosen=chosen,
+        rows=page.rows,
+        newer=page_url(page.newer),
+        older=page_url(page.older),
+        live_url=page_url(chosen),
+        poll=list_poll(page.rows),
+        tags=queries.all_tags() if whole else (),
+        services=grouped_services() if whole else {},
+        **row_tools(),
+    )
+
+
+@bp.get("/new")
+def new() -> Response:
+    """The form of a new job; `?service=` chooses the service function beforehand."""
+    return job_page(empty_form(request.args.get("service", ""), default_zone()))
+
+
+@bp.post("/new")
+def redraw_new() -> Response:
+    """The form as it was typed, with what a button in it asked for. Stores nothing."""
+    return job_page(redrawn(typed_form(request.form)))
+
+
+@bp.post("")
+def create() -> Response:
+    """Make a job of the posted form."""
+    form = read_form(request.form, utc_now())
+    if form.wanted is None:
+        return job_page(form, status=422)
+    try:
+        job_id = actions.create_job(form.wanted, current_actor())
+    except Invalid as invalid:
+        return job_page(form.with_errors(invalid.errors), status=422)
+    flash(f"Created the job “{form.wanted.name}”.", "success")
+    return go_to(url_for("jobs.show", job_id=job_id))
+
+
+@bp.get(ONE)
+def show(job_id: int) -> Response:
+    """One job: its facts, what comes next, and its last runs."""
+    job = find(job_id)
+    detail = queries.describe(job)
+    return render(
+        "jobs/show.html",
+        "jobs/_live.html",
+        job=job,
+        detail=detail,
+        arguments=argument_texts(job.service, job.arguments),
+        policies=policy_words(job, detail.function),
+        declared=queries.is_declared(job),
+        runs=runs_of_job(job_id, RUNS_SHOWN),
+        tag_url=lambda tag: page_url(JobFilter(tag=tag)),
+        **row_tools(),
+    )
+
+
+@bp.get(f"{ONE}/edit")
+def edit(job_id: int) -> Response:
+    """The form of a job."""
+    job = find(job_id)
+    return job_page(form_of(job), job)
+
+
+@bp.post(f"{ONE}/edit")
+def redraw_edit(job_id: int) -> Response:
+    """The form as it was typed, with what a button in it asked for. Stores nothing."""
+    job = find(job_id)
+    return job_page(redrawn(typed_form(request.form, job)), job, revision=posted_revision())
+
+
+@bp.post(ONE)
+def update(job_id: int) -> Response:
+    """Change a job as the posted form says, unless somebody else changed it meanwhile."""
+    job = find(job_id)
+    form = read_form(request.form, utc_now(), job)
+    if form.wanted is None:
+        return job_page(form, job, status=422, revision=posted_revision())
+    try:
+        actions.update_job(job_id, posted_revision(), form.wanted, current_actor())
+    except StaleEdit as stale:
+        compared = differences(stale.current, form.wanted)
+        return job_page(form, stale.current, status=409, differences=compared)
+    except Invalid as invalid:
+        refused = form.with_errors(invalid.errors)
+        return job_page(refused, job, status=422, revision=posted_revision())
+    flash(f"Saved the job “{form.wanted.name}”.", "success")
+    return go_to(url_for("jobs.show", job_id=job_id))
+
+
+@bp.route("/preview", methods=["GET", "POST"])
+def preview() -> Response:
+    """The typed trigger in words with its next fire times, or what is wrong with it.
+
+    Where a button or box of the builder was used, the fields about the trigger with the
+    expression that it made.
+    """
+    job = find_or_none(request.values.get("job_id", ""))
+    fields = TriggerFields.from_form(request.values)
+    if "build" not in request.values and "preset" not in request.values:
+        return fragment("jobs/_preview.html", preview=preview_of(fields, stored_trigger(job)))
+    form = redrawn(JobForm(trigger=fields))
+    return fragment("jobs/_trigger.html", **trigger_context(form, job))
+
+
+@bp.get("/arguments")
+def arguments() -> Response:
+    """The controls of another service function's parameters."""
+    form = empty_form(request.args.get("service", ""), "UTC")
+    return fragment("jobs/_arguments.html", form=form, job=None)
+
+
+@bp.post(f"{ONE}/pause")
+def pause(job_id: int) -> Response:
+    """Stop a job's trigger."""
+    actions.pause_job(job_id, current_actor())
+    return after_change(job_id, "Paused.")
+
+
+@bp.post(f"{ONE}/resume")
+def resume(job_id: int) -> Response:
+    """Let a job's trigger go on."""
+    chosen = request.form.get("catch_up", CatchUp.NONE)
+    if chosen not in list(CatchUp):
+        raise Invalid({"catch_up": "Choose whether none, the latest or all of them run."})
+    actions.resume_job(job_id, CatchUp(chosen), current_actor())
+    return after_change(job_id, "Resumed.")
+
+
+@bp.post(f"{ONE}/clone")
+def clone(job_id: int) -> Response:
+    """Make a paused copy and open its form."""
+    copy_id = actions.clone_job(job_id, current_actor())
+    flash("This is a copy, and it is paused. Change what you like, save, then resume it.", "info")
+    return go_to(url_for("jobs.edit", job_id=copy_id))
+
+
+@bp.post(f"{ONE}/delete")
+def delete(job_id: int) -> Response:
+    """Take a job out of all lists."""
+    name = find(job_id).name
+    actions.delete_job(job_id, current_actor())
+    flash(f"Deleted the job “{name}”. Its runs are kept.", "success")
+    return go_to(url_for("jobs.index"))
+
+
+@bp.get(f"{ONE}/run")
+def run_with(job_id: int) -> Response:
+    """The form of a run with other arguments."""
+    job, function = runnable(job_id)
+    return run_page(job, run_form_of(job, function, new_key()))
+
+
+@bp.post(f"{ONE}/run")
+def run(job_id: int) -> Response:
+    """Run a job now, once for each request key, and go to the run."""
+    key = read_request_key(request.form) or new_key()
+    given = None
+    if "custom" in request.form:
+        job, function = runnable(job_id)
+        form = read_run_form(request.form, job, function, key)
+        if form.arguments is None:
+            return run_page(job, form, status=422)
+        given = dict(form.arguments)
+    run_id = actions.run_job(job_id, key, current_actor(), given)
+    return go_to(url_for("runs.show", run_id=run_id))
+
+
+@bp.errorhandler(JobGone)
+def gone(error: JobGone) -> Response:
+    """The page of a job that is not there, or not any more."""
+    if is_htmx() or error.deleted_at is None:
+        return answer(described(404, error))
+    former = queries.find_former(error.job_id)
+    return render("jobs/gone.html", status=404, former=former)
+
+
+def find(job_id: int) -> Job:
+    """The live job of that number. Raises: JobGone."""
+    job = queries.find_job(job_id)
+    if job is not None:
+        return job
+    former = queries.find_former(job_id)
+    if former is None:
+        raise JobGone(job_id, None, None)
+    raise JobGone(job_id, former.name, former.deleted_at)
+
+
+def find_or_none(number: str) -> Job | None:
+    """The live job that a hidden field names."""
+    fits = number.isascii() and number.isdigit() and len(number) < 19
+    return queries.find_job(int(number)) if fits else None
+
+
+def runnable(job_id: int) -> tuple[Job, Any]:
+    """A job with its service function. Raises: JobGone; Conflict when the function is missing."""
+    job = find(job_id)
+    function = queries.registry().find(job.service)
+    if function is None:
+        raise Conflict(f"This job is broken and cannot run: {job.problem} Edit it first.")
+    return job, function
+
+
+def job_page(
+    form: JobForm,
+    job: Job | None = None,
+    *,
+    status: int = 200,
+    revision: int | None = None,
+    **context: Any,
+) -> Response:
+    """The form of a new job or of `job`, as a page or as a part of one."""
+    return render(
+        "jobs/edit.html",
+        "jobs/_form.html",
+        status=status,
+        revision=job.revision if job and revision is None else revision,
+        services=grouped_services(),
+        declared=job is not None and queries.is_declared(job),
+        problem=job.problem if job else None,
+        **trigger_context(form, job),
+        **context,
+    )
+
+
+def trigger_context(form: JobForm, job: Job | None) -> dict[str, Any]:
+    """What the fields about the trigger need."""
+    stored = stored_trigger(job)
+    return {
+        "form": form,
+        "job": job,
+        "preview": preview_of(form.trigger, stored),
+        "kinds": kinds_for(stored),
+        **form_choices(),
+    }
+
+
+def run_page(job: Job, form: RunForm, status: int = 200) -> Response:
+    """The form of a run with other arguments."""
+    return render("jobs/run.html", "jobs/_run_form.html", status=status, job=job, form=form)
+
+
+def fragment(template: str, **context: Any) -> Response:
+    """A part of a page that has no page of its own."""
+    return render(template, template, **context)
+
+
+def redrawn(form: JobForm) -> JobForm:
+    """The form after one of the buttons of the cron builder was pressed."""
+    fields = form.trigger
+    if preset := request.values.get("preset"):
+        return replace(form, trigger=replace(fields, cron=preset).with_builder_of_cron())
+    if "build" not in request.values:
+        return form
+    try:
+        return replace(form, trigger=fields.with_built_cron())
+    except Invalid as invalid:
+        return form.with_errors(invalid.errors)
+
+
+def after_change(job_id: int, words: str) -> Response:
+    """The job's page, or its row where the list asked."""
+    if wants_fragment():
+        finish_reading()  # what this request has read is older than the change
+        rows = queries.job_rows([job_id])
+        return fragment("jobs/_row.html", row=rows[0], focused=True, **row_tools())
+    flash(words, "success")
+    return go_to(url_for("jobs.show", job_id=job_id))
+
+
+def row_tools() -> dict[str, Any]:
+    """The functions that the templates of a row, its chart and its dialogs call."""
+    return {
+        "spark": spark,
+        "title_of": title_of,
+        "new_key": new_key,
+        "catch_up_choice": catch_up_choice,
+    }
+
+
+def page_url(chosen: JobFilter | None) -> str | None:
+    """Where that page of the list is."""
+    return None if chosen is None else url_for("jobs.index", **chosen.to_args())
+
+
+def posted_revision() -> int:
+    """The revision that the posted form was opened on."""
+    return read_revision(request.form)
+
+
+def new_key() -> str:
+    """A fresh one-time key: however often its form is sent, one run comes of it."""
+    return secrets.token_urlsafe(12)
+
+
+def default_zone() -> str:
+    """The zone of a new job: the installation's where somebody set it, else the viewer's."""
+    return settings().zone if settings().zone != "UTC" else viewer_zone().key
+
+
+def title_of(service: str) -> str:
+    """A service function as lists name it."""
+    function = queries.registry().find(service)
+    return function.title if function else service
+
+
+def grouped_services() -> dict[str, list[tuple[str, str]]]:
+    """All service functions as choices, by category."""
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for function in queries.registry().functions.values():
+        groups.setdefault(function.category, []).append((function.name, function.title))
+    return {name: sorted(groups[name], key=lambda choice: choice[1]) for name in sorted(groups)}
+
+
+def spark(runs: tuple[RunMark, ...]) -> Sparkline:
+    """The chart of a job's last runs."""
+    return sparkline([SparkRun(run.status, run.seconds) for run in runs])

@@ -1,0 +1,150 @@
+"""The previews of the form: next fire times, the cron builder, another function's arguments."""
+
+import pytest
+import time_machine
+from flask import Flask
+
+from aegis_web.jobs.trigger_form import DAYS, TriggerFields, cron_days, days_of
+from tests.jobs.conftest import FORM, MakeJob, jobs, text_of
+from tests.support.applications import Browser
+
+CRON = {"trigger": "cron", "cron": "0 9 * * 1-5", "zone": "Europe/Berlin"}
+
+
+def test_it_says_the_trigger_in_words_with_five_fire_times(
+    frozen: time_machine.Traveller, admin: Browser
+) -> None:
+    page = text_of(admin.get("/jobs/preview", query_string=CRON))
+    assert page.lstrip().startswith('<div id="jobs-preview"')
+    assert "At 09:00, Monday to Friday" in page
+    assert page.count("<li>") == 5
+    assert "Wed 11 Mar 2026, 09:00 CET" in page
+
+
+def test_it_shows_the_viewers_time_beside_the_jobs(
+    frozen: time_machine.Traveller, admin: Browser
+) -> None:
+    admin.set_cookie("aegis_zone", "America/New_York")
+    page = text_of(admin.get("/jobs/preview", query_string=CRON))
+    assert "America/New_York" in page
+    assert "Wed 04:00 EDT" in page
+    admin.set_cookie("aegis_zone", "Europe/Berlin")
+    assert "for you" not in text_of(admin.get("/jobs/preview", query_string=CRON))
+
+
+def test_it_names_both_abbreviations_over_a_clock_change(
+    frozen: time_machine.Traveller, admin: Browser
+) -> None:
+    weekly = {**CRON, "cron": "0 9 * * 1"}
+    page = text_of(admin.get("/jobs/preview", query_string=weekly))
+    assert "Mon 23 Mar 2026, 09:00 CET" in page
+    assert "Mon 30 Mar 2026, 09:00 CEST" in page
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"cron": "0 9 * * 1-5 *"}, "has five fields"),
+        ({"cron": "0 0 30 2 *"}, "never fires"),
+        ({"zone": "Mars/Base"}, "no time zone"),
+        ({"trigger": "once", "once": "2020-01-01T00:00"}, "has passed"),
+        ({"trigger": "nonsense"}, "Choose how"),
+    ],
+)
+def test_it_says_what_is_wrong_in_place_of_the_times(
+    admin: Browser, changed: dict[str, str], words: str
+) -> None:
+    answer = admin.get("/jobs/preview", query_string={**CRON, **changed})
+    assert answer.status_code == 200
+    assert words in text_of(answer)
+    assert "<li>" not in text_of(answer)
+
+
+def test_it_may_be_posted_too(admin: Browser) -> None:
+    assert "At 09:00" in text_of(admin.post("/jobs/preview", data=CRON))
+
+
+def test_the_builder_writes_the_expression(admin: Browser) -> None:
+    typed = {**CRON, "time": "07:30", "days": ["1", "2", "3", "6", "0"], "build": "1"}
+    page = text_of(admin.get("/jobs/preview", query_string=typed))
+    assert page.lstrip().startswith('<div id="jobs-trigger"')
+    assert 'name="cron" value="30 7 * * 1-3,6,7"' in page
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [({"time": "25:00", "days": ["1"]}, "not a time of day"), ({"time": "07:30"}, "No day")],
+)
+def test_the_builder_says_what_it_misses_and_leaves_the_expression(
+    admin: Browser, typed: dict[str, object], words: str
+) -> None:
+    page = text_of(admin.get("/jobs/preview", query_string={**CRON, **typed, "build": "1"}))
+    assert words in page
+    assert 'name="cron" value="0 9 * * 1-5"' in page
+
+
+def test_an_example_is_written_into_the_field(admin: Browser) -> None:
+    page = text_of(admin.get("/jobs/preview", query_string={**CRON, "preset": "0 8 * * 1"}))
+    assert 'name="cron" value="0 8 * * 1"' in page
+    assert 'name="time" value="08:00"' in page
+
+
+def test_without_script_the_buttons_redraw_the_form_and_store_nothing(
+    app: Flask, admin: Browser, make_job: MakeJob
+) -> None:
+    job_id = make_job()
+    before = len(jobs(app))
+    typed = {**FORM, "time": "07:30", "days": ["1"], "build": "1", "revision": "1"}
+    for path in ("/jobs/new", f"/jobs/{job_id}/edit"):
+        page = text_of(admin.post(path, data=typed))
+        assert 'name="cron" value="30 7 * * 1"' in page
+        assert 'value="Daily report"' in page
+        assert 'name="arg.recipient" value="ann@example.org"' in page
+    assert len(jobs(app)) == before
+
+
+def test_another_function_brings_its_own_arguments(admin: Browser) -> None:
+    page = text_of(admin.get("/jobs/arguments?service=call_partner"))
+    assert page.lstrip().startswith('<div id="jobs-arguments">')
+    assert 'name="arg.token"' in page
+    assert 'type="password"' in page
+
+
+@pytest.mark.parametrize("name", ["", "os.system", "%00", "x" * 9000])
+def test_an_unknown_function_has_none(admin: Browser, name: str) -> None:
+    answer = admin.get(f"/jobs/arguments?service={name}")
+    assert answer.status_code == 200
+    assert "Choose what the job runs" in text_of(answer)
+
+
+@pytest.mark.parametrize(
+    ("days", "text"),
+    [
+        (("1", "2", "3", "4", "5"), "1-5"),
+        (tuple(DAYS), "*"),
+        (("1", "3", "5"), "1,3,5"),
+        (("6", "0"), "6,7"),
+        (("5", "6", "0"), "5-7"),
+        (("0",), "7"),
+    ],
+)
+def test_days_become_a_short_field_and_come_back(days: tuple[str, ...], text: str) -> None:
+    assert cron_days(days) == text
+    assert days_of(text) == days
+
+
+@pytest.mark.parametrize(
+    ("cron", "time", "days"),
+    [
+        ("5 7 * * *", "07:05", tuple(DAYS)),
+        ("0 9 * * mon-fri", "09:00", ("1", "2", "3", "4", "5")),
+        ("0 9 1 * *", "", ()),
+        ("*/5 * * * *", "", ()),
+        ("0 9 * * fri#2", "", ()),
+    ],
+)
+def test_the_builder_shows_what_it_could_have_written(
+    cron: str, time: str, days: tuple[str, ...]
+) -> None:
+    fields = TriggerFields(cron=cron).with_builder_of_cron()
+    assert (fields.time, fields.days) == (time, days)
