@@ -85,6 +85,11 @@ class JobRow:
         return any(run.status in OPEN for run in self.runs)
 
     @property
+    def due(self) -> bool:
+        """Whether its next fire time has come and nobody has claimed it yet."""
+        return self.next_run_at is not None and self.next_run_at <= utc_now()
+
+    @property
     def passed(self) -> int:
         """How many fire times passed while it was paused."""
         return passed_count(self.trigger, self.state, self.next_run_at)
