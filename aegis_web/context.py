@@ -1,5 +1,7 @@
 """What a running service function may know about its run, without a change to its signature.
 
+For instance:
+
     from aegis_web.context import current_run
 
     def sync_invoices(since: date) -> int:

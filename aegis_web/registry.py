@@ -289,7 +289,7 @@ def _refuse_unfindable(function: Any) -> None:
     module = sys.modules.get(function.__module__)
     if "." in function.__qualname__:
         raise Unsuited("it is made inside another function or a class", MADE_INSIDE)
-    if getattr(module, function.__name__, None) is not function:
+    if getattr(module, function.__name__, function) is not function:  # absent: being decorated
         raise Unsuited("its module does not have it under its name", MADE_INSIDE)
 
 

@@ -116,6 +116,20 @@ def from_apscheduler(
     return FieldsTrigger(fields, zone, start, end)
 
 
+def starts_when_declared(trigger: object, trigger_args: Mapping[str, Any]) -> bool:
+    """Whether a trigger takes its start, or its date, from the moment of its declaration.
+
+    An instance of APScheduler's has taken it already: nobody writes microseconds by hand.
+    """
+    if isinstance(trigger, ApsInterval):
+        return bool(trigger.start_date.microsecond)
+    if isinstance(trigger, ApsDate):
+        return bool(trigger.run_date.microsecond)
+    if trigger == "interval":
+        return not trigger_args.get("start_date")
+    return trigger in (None, "date") and not trigger_args.get("run_date")
+
+
 def jitter_of(trigger: str | BaseTrigger | None, trigger_args: Mapping[str, Any]) -> int:
     """The seconds of jitter that a trigger or its keyword arguments ask for; 0 for none.
 

@@ -6,7 +6,7 @@ actions of the browser and APScheduler's own methods both come here.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -19,7 +19,7 @@ from aegis_web.engine import ledger
 from aegis_web.engine.claim import lane_of
 from aegis_web.engine.decide import Due, Policy, Verdict, decide, due, summary
 from aegis_web.engine.triggers import DateTrigger, Trigger, from_json
-from aegis_web.errors import Conflict
+from aegis_web.errors import Conflict, Invalid
 from aegis_web.jobs.models import CatchUp, Job, JobState, Origin, Overlap
 from aegis_web.parameters import mask_sealed
 from aegis_web.registry import Registry
@@ -63,6 +63,7 @@ class NewJob:
     timeout_seconds: int | None = None
     jitter_seconds: int = 0
     paused: bool = False
+    first_run_at: datetime | None = None  # set by hand; None: as the trigger says
 
 
 def definition(job: Job) -> dict[str, Any]:
@@ -84,7 +85,8 @@ def add(session: Session, new: NewJob, actor: Actor) -> Job:
     if session.scalar(select(Job.id).where(Job.key == new.key, Job.deleted_at.is_(None))):
         raise Conflict(f"There is already a job {new.key!r}. Choose another name.")
     now = now_of(session)
-    first = first_fire_time(new.trigger, now)
+    trigger = new.trigger if new.first_run_at is None else moved(new.trigger, new.first_run_at)
+    first = new.first_run_at or first_fire_time(trigger, now)
     state = JobState.ACTIVE if first else JobState.FINISHED
     job = Job(
         key=new.key,
@@ -96,9 +98,9 @@ def add(session: Session, new: NewJob, actor: Actor) -> Job:
         declaration=None if new.declaration is None else dict(new.declaration),
         service=new.service,
         arguments=dict(new.arguments),
-        trigger=new.trigger.to_json(),
-        trigger_kind=new.trigger.kind,
-        zone=str(new.trigger.zone),
+        trigger=trigger.to_json(),
+        trigger_kind=trigger.kind,
+        zone=str(trigger.zone),
         state=JobState.PAUSED if new.paused and first else state,
         next_run_at=first,
         grace_seconds=new.grace_seconds,
@@ -123,6 +125,11 @@ def first_fire_time(trigger: Trigger, now: datetime) -> datetime | None:
     if isinstance(trigger, DateTrigger):
         return trigger.at
     return trigger.next_after(now)
+
+
+def moved(trigger: Trigger, first: datetime) -> Trigger:
+    """`trigger` for a job that a hand makes due at `first`: a date moves, the others stay."""
+    return replace(trigger, at=first) if isinstance(trigger, DateTrigger) else trigger
 
 
 def lock(session: Session, job_id: int) -> Job | None:
@@ -182,9 +189,12 @@ def retime(job: Job, trigger: Trigger, now: datetime) -> None:
 def move_cursor(
     session: Session, job: Job, registry: Registry, next_run_at: datetime, actor: Actor
 ) -> None:
-    """Set the next fire time by hand (APScheduler's `next_run_time`)."""
+    """Set the next fire time by hand (APScheduler's `next_run_time`); a finished job lives on."""
     settle(session, job, registry)
     before, job.next_run_at = job.next_run_at, next_run_at
+    job.trigger = moved(from_json(job.trigger), next_run_at).to_json()
+    if job.state == JobState.FINISHED:
+        job.state = JobState.ACTIVE
     touch(session, job, actor)
     session.add(
         audit_entry(
@@ -209,6 +219,10 @@ def problem_of(job: Job, registry: Registry) -> str | None:
     function = registry.find(job.service)
     if function is None:
         return registry.why_missing(job.service)
+    try:
+        from_json(job.trigger)
+    except Invalid as error:
+        return f"its trigger cannot be read ({error}): give it another"
     return function.problem(job.arguments)
 
 
@@ -327,8 +341,11 @@ def settle(
     if job.next_run_at is None or job.next_run_at > now:
         return
     connection = session.connection()
-    fires = due(from_json(job.trigger), job.next_run_at, now)
     policy = policy_of(job, registry)
+    try:
+        fires = due(from_json(job.trigger), job.next_run_at, now)
+    except Invalid:  # of an unreadable trigger this fire time is all that is known
+        fires, policy = Due((job.next_run_at,), None, None, 0, None), replace(policy, broken=True)
     if passed is None:
         running = ledger.open_runs(connection, [job.id]).get(job.id, 0)
         verdicts = list(decide(fires, policy, now, running))

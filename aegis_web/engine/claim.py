@@ -1,6 +1,7 @@
 """Claim and promote: from due jobs to rows of the ledger, and from queued rows to attempts."""
 
 import json
+import logging
 import random
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
@@ -14,6 +15,7 @@ from aegis_web.engine import ledger
 from aegis_web.engine.attempt import Attempt, JobFacts
 from aegis_web.engine.decide import Policy, decide, due
 from aegis_web.engine.triggers import Trigger, from_json
+from aegis_web.errors import Invalid
 from aegis_web.jobs.models import Overlap
 from aegis_web.registry import Registry
 from aegis_web.runs.models import Kind, Lane
@@ -22,13 +24,15 @@ CACHED_JOBS = 20_000
 SPARE = 20  # queued rows looked at beyond the room there is: some may not run yet
 PAGES = 10  # looks in one turn
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class KnownJob:
     """One revision of a job, parsed."""
 
     facts: JobFacts
-    trigger: Trigger
+    trigger: Trigger | None  # None: this release cannot read it; it claims nothing of this job
     policy: Policy
     lane: Lane
 
@@ -48,7 +52,12 @@ class JobCache:
         stale = [id for id, revision in wanted.items() if not self._fresh(id, revision)]
         if stale:
             self._load(connection, stale)
-        return {id: self._jobs[id] for id in wanted}
+        for id in wanted:
+            self._jobs.move_to_end(id)
+        found = {id: self._jobs[id] for id in wanted}
+        while len(self._jobs) > CACHED_JOBS:
+            self._jobs.popitem(last=False)
+        return found
 
     def _fresh(self, id: int, revision: int) -> bool:
         known = self._jobs.get(id)
@@ -60,8 +69,6 @@ class JobCache:
                    grace_seconds, overlap, max_running, catch_up, timeout_seconds, jitter_seconds
             FROM jobs WHERE {ledger.dialect_of(connection).among("id")}
         """
-        while len(self._jobs) > CACHED_JOBS:
-            self._jobs.popitem(last=False)
         for row in ledger.execute(connection, select, ids):
             self._jobs[row.id] = known_job(row, self._registry)
 
@@ -79,7 +86,7 @@ def known_job(row: Any, registry: Registry) -> KnownJob:
             arguments=document(row.arguments),
             timeout_seconds=row.timeout_seconds or (service.timeout_seconds if service else None),
         ),
-        from_json(document(row.trigger)),
+        readable_trigger(row),
         Policy(
             grace_seconds=row.grace_seconds,
             overlap=row.overlap,
@@ -90,6 +97,15 @@ def known_job(row: Any, registry: Registry) -> KnownJob:
         ),
         lane_of(registry, row.service),
     )
+
+
+def readable_trigger(row: Any) -> Trigger | None:
+    """The trigger of a row of `jobs`; None, and a line in the log, where it cannot be read."""
+    try:
+        return from_json(document(row.trigger))
+    except Invalid as error:
+        log.error("the trigger of job %s (%s) cannot be read: %s", row.id, row.name, error)
+        return None
 
 
 def document(value: Any) -> Any:
@@ -106,7 +122,7 @@ def lane_of(registry: Registry, service: str) -> Lane:
 def claim(connection: Connection, cache: JobCache, now: int, limit: int) -> int:
     """Give each due fire time of up to `limit` jobs its row and move their cursors on.
 
-    Returns: how many jobs were due; `limit` means that there may be more.
+    Returns: how many jobs moved on; `limit` means that there may be more.
     """
     rows = ledger.due_jobs(connection, now, limit)
     if not rows:
@@ -117,6 +133,8 @@ def claim(connection: Connection, cache: JobCache, now: int, limit: int) -> int:
     cursors = {}
     for row in rows:
         job = jobs[row.id]
+        if job.trigger is None:
+            continue
         fires = due(job.trigger, from_us(row.next_run_at), from_us(now))
         verdicts = decide(
             fires,
@@ -129,7 +147,7 @@ def claim(connection: Connection, cache: JobCache, now: int, limit: int) -> int:
         cursors[row.id] = fires.next_run_at
     ledger.insert_runs(connection, claims, now)
     ledger.advance(connection, cursors)
-    return len(rows)
+    return len(cursors)
 
 
 def promote(

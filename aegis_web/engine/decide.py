@@ -53,19 +53,20 @@ class Due:
 
 
 def due(trigger: Trigger, cursor: datetime, now: datetime) -> Due:
-    """The fire times from `cursor` (itself one) to `now`, both included.
+    """The fire times from `cursor` (itself one, even where a hand set it) to `now`, both included.
 
     Cheap for one fire time; for a backlog it costs by `BACKLOG_CAP`, not by its length.
     """
     following = trigger.next_after(cursor)
     if following is None or following > now:
         return Due((cursor,), None, None, 0, following)
-    newest = trigger.last_between(cursor - TICK, now, BACKLOG_CAP)
-    older = trigger.count_between(cursor - TICK, now) - len(newest)
-    if newest[0] <= cursor or older <= 0:
-        return Due(tuple(newest), None, None, 0, trigger.next_after(newest[-1]))
-    until = trigger.last_between(cursor - TICK, newest[0] - TICK, 1)[0]
-    return Due(tuple(newest), cursor, until, older, trigger.next_after(newest[-1]))
+    newest = trigger.last_between(cursor, now, BACKLOG_CAP)
+    older = 1 + trigger.count_between(cursor, now) - len(newest)
+    next_run_at = trigger.next_after(newest[-1])
+    if older == 1 and len(newest) < BACKLOG_CAP:
+        return Due((cursor, *newest), None, None, 0, next_run_at)
+    until = trigger.last_between(cursor, newest[0] - TICK, 1) or [cursor]
+    return Due(tuple(newest), cursor, until[0], older, next_run_at)
 
 
 def decide(

@@ -111,9 +111,11 @@ def end_node(connection: Connection, node_id: int, now: int, end: str) -> bool:
 
 def bury_dead_nodes(connection: Connection, me: int, now: int, dead_after_us: int) -> list[int]:
     """Close each node that has not beaten for `dead_after_us`; its running runs become lost."""
-    silent = "SELECT id FROM nodes WHERE ended_at IS NULL AND beat_at < ? AND id <> ?"
-    dead = [row.id for row in execute(connection, silent, now - dead_after_us, me)]
-    dead = [node_id for node_id in dead if end_node(connection, node_id, now, "died")]
+    update = """
+        UPDATE nodes SET ended_at = ?, "end" = 'died'
+        WHERE ended_at IS NULL AND beat_at < ? AND id <> ? RETURNING id
+    """  # one statement: who beats while it waits for the row is seen to live
+    dead = [row.id for row in execute(connection, update, now, now - dead_after_us, me)]
     for node_id in dead:
         lose_runs(connection, node_id, now, Reason.PROCESS_DIED)
     return dead
@@ -197,7 +199,11 @@ def store_output(
     progress = attempt.output.progress
     lines = attempt.output.take(everything=everything)
     if lines is not None:
-        insert = "INSERT INTO run_logs (run_id, sequence, lines, written_at) VALUES (?, ?, ?, ?)"
+        insert = """
+            INSERT INTO run_logs (run_id, sequence, lines, written_at) VALUES (?, ?, ?, ?)
+            ON CONFLICT (run_id, sequence) DO UPDATE SET lines = excluded.lines,
+                written_at = excluded.written_at
+        """  # it is there already where a commit's answer was lost
         execute(connection, insert, attempt.run_id, attempt.output.sequence, lines, now)
     if progress is not None:
         upsert = """
@@ -360,12 +366,14 @@ def promote(connection: Connection, run_ids: list[int], node_id: int, now: int) 
 
 
 def give_back(connection: Connection, attempts: Sequence[Attempt]) -> None:
-    """Queue again what this node promoted and never began."""
+    """Queue again what this process promoted, in this life or the one before, and never began."""
     update = f"""
         UPDATE runs SET status = 0, node_id = NULL, started_at = NULL
         WHERE status = 1 AND node_id = ? AND {dialect_of(connection).among("id")}
     """
-    execute(connection, update, attempts[0].node_id, [a.run_id for a in attempts])
+    for owner in {attempt.node_id for attempt in attempts}:
+        own = [attempt.run_id for attempt in attempts if attempt.node_id == owner]
+        execute(connection, update, owner, own)
 
 
 def reclaim_strays(connection: Connection, node_id: int, known: list[int]) -> None:

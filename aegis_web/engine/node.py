@@ -172,8 +172,14 @@ class Node:
             self._begun_at[attempt.run_id] = began
         for lane, executor in self.executors.items():
             mine = [attempt for attempt in attempts if attempt.lane is lane]
-            if mine:
+            if not mine:
+                continue
+            try:
                 executor.start(mine)
+            except Exception:
+                log.exception("%s runs could not be handed over; they are queued again", len(mine))
+                self._forget(mine)
+                self._in_doubt = True
 
     def _store_finished(self, connection: Connection, now: int) -> list[Outcome]:
         """Write how attempts ended; they leave the list only after the commit."""
@@ -207,12 +213,15 @@ class Node:
             attempt.output.stored(progress)
             attempt.output.written_at = monotonic()
         self._said.clear()
-        for attempt in (*(outcome.attempt for outcome in done), *self._returned):
-            self._running.pop(attempt.run_id, None)
-            self._begun_at.pop(attempt.run_id, None)
+        self._forget((*(outcome.attempt for outcome in done), *self._returned))
         self._returned.clear()
         for _ in done:
             self._finished.popleft()
+
+    def _forget(self, attempts: Sequence[Attempt]) -> None:
+        for attempt in attempts:
+            self._running.pop(attempt.run_id, None)
+            self._begun_at.pop(attempt.run_id, None)
 
     def _rise_again(self) -> None:
         """Others have called this node dead: what it ran is theirs to judge; start a new life."""

@@ -5,20 +5,23 @@ comes, then only the newest half, with a line between that says how much was lef
 threads that a function starts by itself goes where it would go without us.
 """
 
+import json
 import logging
 import sys
 import zlib
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from threading import Lock
 from typing import Any, TextIO
+from urllib.parse import quote
 
 from aegis_web.clock import utc_now_us
 
 LIMIT = 1_000_000  # characters of one run's output, head and tail together
 LONGEST_LINE = 20_000
+SHORTEST_MASKED_LINE = 4  # characters of a line of a secret that has several
 MASK = "••••••"
 
 Progress = tuple[float, float | None, str]  # done, total, message
@@ -41,11 +44,21 @@ class Output:
         self._left_out = 0
         self._partial: dict[str, str] = {}
 
+    def mask(self, secrets: Iterable[str]) -> None:
+        """Keep `secrets` out of all that follows: as they are, escaped, and line by line."""
+        forms: set[str] = set()
+        for secret in filter(None, secrets):
+            lines = [line for line in secret.splitlines() if len(line) >= SHORTEST_MASKED_LINE]
+            for text in (secret, *lines):
+                escaped = (json.dumps(text), json.dumps(text, ensure_ascii=False), repr(text))
+                forms |= {text, quote(text, safe=""), *(form[1:-1] for form in escaped)}
+        self.secrets = sorted(forms, key=len, reverse=True)  # one may be part of another
+
     def line(self, level: str, text: str) -> None:
         """Keep one record; a text of several lines becomes several lines."""
         now = utc_now_us()
         for part in self.clean(text).split("\n"):
-            self._keep(f"{now}\t{level}\t{part[:LONGEST_LINE]}\n")
+            self._keep(f"{now}\t{level}\t{shortened(part)}\n")
 
     def write(self, level: str, text: str) -> None:
         """Keep what a stream was given; the rest of a line waits for its end."""
@@ -76,7 +89,7 @@ class Output:
 
     def dirty(self) -> bool:
         """Whether there is anything new that can be stored now."""
-        return bool(self._head) or self.progress is not None
+        return bool(self._head or self._taken) or self.progress is not None
 
     def take(self, *, everything: bool = False) -> bytes | None:
         """The next compressed piece, or None; with `everything` the held-back tail too.
@@ -119,6 +132,12 @@ class Output:
             while self._tail_size > LIMIT // 2:
                 self._tail_size -= len(self._tail.popleft())
                 self._left_out += 1
+
+
+def shortened(line: str) -> str:
+    """`line`, or what there is room for and how much is missing."""
+    missing = len(line) - LONGEST_LINE
+    return line if missing <= 0 else f"{line[:LONGEST_LINE]} … {missing} characters left out"
 
 
 current: ContextVar[Output | None] = ContextVar("output", default=None)

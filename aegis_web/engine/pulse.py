@@ -62,7 +62,8 @@ class Pulse:
 
     def may_judge(self) -> bool:
         """Whether this node may call others dead."""
-        return self.fresh() and monotonic() - self._trusted_since >= DEAD_SECONDS
+        now = monotonic()  # the others waited for what this turn waited for, and longer
+        return now - self._beat < LATE_SECONDS and now - self._trusted_since >= DEAD_SECONDS
 
     def admits(self, node_id: int) -> bool:
         """Whether an attempt promoted under `node_id` may begin; waits for a fresh beat."""

@@ -49,7 +49,10 @@ class Runner:
             with captured(attempt.output), self._scope(), told(attempt):
                 function, arguments = self._open(attempt)
                 async with asyncio.timeout(attempt.job.timeout_seconds):
-                    value = await function.function(**arguments)
+                    if function.is_async:
+                        value = await function.function(**arguments)
+                    else:  # it became a plain one after this run was queued
+                        value = await asyncio.to_thread(function.function, **arguments)
             return ended(attempt, started, value)
         except BaseException as error:
             return failed(attempt, started, error)
@@ -59,7 +62,7 @@ class Runner:
         if function is None:
             raise AegisError(f"the service function {attempt.job.service} is not there any more")
         opened = function.open(attempt.arguments, self._vault)
-        attempt.output.secrets = [secret for secret in opened.secrets if secret]
+        attempt.output.mask(opened.secrets)
         return function, opened.kwargs
 
 
@@ -125,7 +128,7 @@ def failed(attempt: Attempt, started: int, error: BaseException) -> Outcome:
         attempt.timed_out = True
         return stopped(attempt, started)
     text = attempt.output.clean("".join(traceback.format_exception(error)))
-    first = attempt.output.clean(f"{type(error).__name__}: {error}").strip().split("\n")[0]
+    first = attempt.output.clean(f"{type(error).__name__}: {text_of(error)}").strip().split("\n")[0]
     return Outcome(
         attempt,
         RunStatus.FAILED,
@@ -136,14 +139,23 @@ def failed(attempt: Attempt, started: int, error: BaseException) -> Outcome:
     )
 
 
+def text_of(error: BaseException) -> str:
+    """What an error says of itself, if it can."""
+    try:
+        return str(error)
+    except Exception as worse:
+        return f"its text cannot be read ({type(worse).__name__})"
+
+
 def kept(attempt: Attempt, value: object) -> tuple[str | None, str | None]:
     """A returned value as JSON text to keep, or a note that says why it is not kept."""
     if value is None:
         return None, None
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=plain)
-    except (TypeError, ValueError) as error:
-        return None, f"The returned {type(value).__name__} was not kept: {error}."
+    except Exception as error:  # a value may do anything when it is asked what it is
+        note = f"The returned {type(value).__name__} was not kept: {text_of(error)}."
+        return None, attempt.output.clean(note)[:ERROR_LIMIT]
     size = len(text.encode(errors="replace"))
     if size > RESULT_LIMIT:
         return None, f"The returned value was not kept: {size} bytes of JSON, the limit is 65536."

@@ -24,7 +24,6 @@ from apscheduler.events import (
     JobSubmissionEvent,
 )
 from apscheduler.executors.base import BaseExecutor
-from apscheduler.jobstores.base import ConflictingIdError
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.schedulers.base import STATE_PAUSED, STATE_STOPPED
 from apscheduler.util import undefined
@@ -38,13 +37,19 @@ from aegis_web.config import Settings
 from aegis_web.database import WRITE
 from aegis_web.discovery import DECLARE, declaration_refused, refusal_of
 from aegis_web.engine import output
+from aegis_web.engine.aps_jobs import LedgerJob
 from aegis_web.engine.attempt import Attempt, Outcome
 from aegis_web.engine.executors.loop import LoopExecutor
 from aegis_web.engine.executors.threads import ThreadExecutor
 from aegis_web.engine.node import Node
 from aegis_web.engine.runner import Runner
-from aegis_web.engine.store import LedgerJob, SQLAlchemyStore
-from aegis_web.engine.triggers import as_apscheduler, from_apscheduler, jitter_of
+from aegis_web.engine.store import SQLAlchemyStore
+from aegis_web.engine.triggers import (
+    as_apscheduler,
+    from_apscheduler,
+    jitter_of,
+    starts_when_declared,
+)
 from aegis_web.errors import AegisError, Invalid
 from aegis_web.extensions import committed, db
 from aegis_web.registry import Registry
@@ -142,16 +147,13 @@ class LedgerScheduler(BackgroundScheduler):
         )
         job.anonymous, job.unnamed = id is None, name is None
         job.jitter_seconds = jitter_of(trigger, trigger_args)
-        job.floating = trigger is None or (
-            trigger == "interval" and not trigger_args.get("start_date")
-        )
+        job.floating = starts_when_declared(trigger, trigger_args)
         job.declared = self.store.declared(job)
         job.id = job.declared.job.key
         with self._jobstores_lock:
-            if self.state == STATE_STOPPED:
-                self._declare(job, jobstore, replace_existing)
-            else:
-                self._real_add_job(job, jobstore, replace_existing)
+            if self.state != STATE_STOPPED:
+                return self._real_add_job(job, jobstore, replace_existing)
+            self._declare(job, jobstore, replace_existing)
         return job
 
     def _declare(self, job: LedgerJob, jobstore: str, replace_existing: bool) -> None:
@@ -167,18 +169,14 @@ class LedgerScheduler(BackgroundScheduler):
     def _create_trigger(self, trigger: Any, trigger_args: dict[str, Any]) -> Any:
         if hasattr(trigger, "trigger"):
             return trigger
-        return as_apscheduler(from_apscheduler(trigger, trigger_args, self._zone, self._anchor()))
+        start = utc_now() if trigger in (None, "date") else self._anchor()
+        return as_apscheduler(from_apscheduler(trigger, trigger_args, self._zone, start))
 
-    def _real_add_job(self, job: LedgerJob, jobstore: str, replace_existing: bool) -> None:
-        """Store a job while the scheduler runs."""
-        try:
-            self.store.add_job(job)
-        except ConflictingIdError:
-            if not (replace_existing or job.anonymous):
-                raise
-            self.store.replace(job.declared)
-        job._jobstore_alias = jobstore
-        self.wakeup()
+    def _real_add_job(self, job: LedgerJob, jobstore: str, replace_existing: bool) -> LedgerJob:
+        """Store a job while the scheduler runs; the job as it is stored."""
+        stored = self.store.put(job.declared, replace_existing)
+        stored._jobstore_alias = jobstore
+        return stored
 
     def scheduled_job(self, trigger: Any, *args: Any, **kwargs: Any) -> Any:
         """APScheduler's decorator."""
@@ -197,7 +195,12 @@ class LedgerScheduler(BackgroundScheduler):
     # --- life ---------------------------------------------------------------------------------
 
     def start(self, paused: bool = False) -> None:
-        """Bring code jobs in line with their declarations, become a node, begin to turn."""
+        """Bring code jobs in line with their declarations, become a node, begin to turn.
+
+        Raises: AegisError when this scheduler was stopped before.
+        """
+        if self.node.draining:
+            raise AegisError("a scheduler that was stopped cannot start again: make a new one")
         output.install()
         pending, self._pending_jobs = self._pending_jobs, []
         self.store.upsert(job.declared for job, _, _ in pending)

@@ -5,35 +5,36 @@ Readable columns and JSON instead of pickles. What APScheduler's users call (`ad
 come this way.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
+from itertools import count
 from typing import Any
+from uuid import uuid4
 
 from apscheduler.job import Job as ApsJob
 from apscheduler.jobstores.base import BaseJobStore, ConflictingIdError, JobLookupError
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from aegis_web.audit.models import CODE, Actor
 from aegis_web.engine import changes, ledger
+from aegis_web.engine.aps_jobs import Declared, LedgerJob, fixed_part, policies
 from aegis_web.engine.changes import NewJob
-from aegis_web.engine.triggers import as_apscheduler, from_json
+from aegis_web.engine.triggers import (
+    DateTrigger,
+    Trigger,
+    as_apscheduler,
+    from_json,
+    zone_named,
+)
 from aegis_web.errors import AegisError, Invalid
 from aegis_web.jobs.models import CatchUp, Job, JobState, Origin
 from aegis_web.registry import Registry
 from aegis_web.vault import Vault
 
 Transaction = Callable[[], AbstractContextManager[Session]]
-
-
-@dataclass(frozen=True)
-class Declared:
-    """A job as code declares it: what is compared from start to start."""
-
-    job: NewJob
-    named: bool  # it came with an id of its own
 
 
 class SQLAlchemyStore(BaseJobStore):
@@ -60,7 +61,7 @@ class SQLAlchemyStore(BaseJobStore):
 
     def get_all_jobs(self) -> list[ApsJob]:
         with self._transaction() as session:
-            query = select(Job).where(Job.deleted_at.is_(None)).order_by(Job.next_run_at, Job.id)
+            query = live_jobs().order_by(Job.next_run_at, Job.id)
             return [self._view(job) for job in session.scalars(query)]
 
     def add_job(self, job: ApsJob) -> None:
@@ -85,12 +86,12 @@ class SQLAlchemyStore(BaseJobStore):
 
     def remove_all_jobs(self) -> None:
         with self._transaction() as session:
-            for row in session.scalars(select(Job).where(Job.deleted_at.is_(None))):
+            for row in session.scalars(live_jobs().order_by(Job.id).with_for_update()):
                 changes.delete(session, row, self._registry, CODE)
 
     # What our scheduler calls.
 
-    def declared(self, job: "LedgerJob") -> Declared:
+    def declared(self, job: LedgerJob) -> Declared:
         """An APScheduler job as a declaration; its function is registered by it."""
         function = self._registry.add(job.func)
         arguments = function.check(function.bind(job.args, job.kwargs))
@@ -113,15 +114,45 @@ class SQLAlchemyStore(BaseJobStore):
                 origin=Origin.CODE,
                 declaration=facts,
                 paused=getattr(job, "next_run_time", ...) is None,
+                first_run_at=getattr(job, "next_run_time", None),
                 **policy,
             ),
             named=not job.anonymous,
         )
 
-    def replace(self, declared: Declared) -> None:
-        """Bring one code job in line with its declaration, or add it."""
+    def put(self, declared: Declared, replace_existing: bool) -> LedgerJob:
+        """Store a job that is added while the scheduler runs; the job as it is stored.
+
+        Raises: ConflictingIdError when its id is taken and shall not be replaced.
+        """
+        new = declared.job
         with self._transaction() as session:
-            self._upsert_one(session, live(session, declared.job.key), declared.job)
+            ledger.serialise_starts(session.connection())
+            if not declared.named:
+                new = self._with_free_key(session, new)
+            row = live(session, new.key)
+            if row is not None and declared.named and not replace_existing:
+                raise ConflictingIdError(new.key)
+            return self._view(self._upsert_one(session, row, new))
+
+    def _with_free_key(self, session: Session, new: NewJob) -> NewJob:
+        """`new`, which came without an id, under a key of its own.
+
+        What the code said alike before keeps its job; a date is a new job each time.
+        """
+        words = new.trigger.words()
+        once = isinstance(new.trigger, DateTrigger)
+        for number in count(1):
+            longer = f"{new.key} {uuid4().hex}" if once else f"{new.key} ({words})"
+            key = new.key if number == 1 else longer if number == 2 else f"{longer} {number - 1}"
+            row = live(session, key)
+            if row is None or (not once and row.origin == Origin.CODE and self._same(row, new)):
+                return new if number == 1 else replaced(new, key, f"{new.name} ({words})")
+        raise AssertionError("the numbers have ended")
+
+    def _same(self, row: Job, new: NewJob) -> bool:
+        """Whether `row` is what `new` declares, or is what the code no longer declares."""
+        return not row.declared or not self._said_otherwise(row, new)
 
     def upsert(self, declarations: Iterable[Declared]) -> None:
         """Bring the code jobs in line with what the code declares, by difference.
@@ -134,10 +165,11 @@ class SQLAlchemyStore(BaseJobStore):
             rows = {
                 job.key: job
                 for job in session.scalars(
-                    select(Job).where(Job.origin == Origin.CODE, Job.deleted_at.is_(None))
+                    live_jobs().where(Job.origin == Origin.CODE).with_for_update()
                 )
             }
             declared = with_keys(declarations, rows)
+            make_way(session, declared.keys() - rows.keys())
             for key, new in declared.items():
                 self._upsert_one(session, rows.get(key), new)
             for key, row in rows.items():
@@ -149,13 +181,19 @@ class SQLAlchemyStore(BaseJobStore):
         """Note for each job whether its function is there and its arguments still fit."""
         with self._transaction() as session:
             ledger.serialise_starts(session.connection())
-            for row in session.scalars(select(Job).where(Job.deleted_at.is_(None))):
-                problem = changes.problem_of(row, self._registry)
-                function = self._registry.find(row.service)
-                service = row.service if function is None else function.name
-                if (problem, service) != (row.problem, row.service):
-                    row.problem, row.service = problem, service
-                    changes.touch(session, row, CODE)
+            for row in session.scalars(live_jobs()):
+                if self._checked(row) == (row.problem, row.service):
+                    continue
+                locked = changes.lock(session, row.id)  # what another process may have changed
+                if locked is not None:
+                    locked.problem, locked.service = self._checked(locked)
+                    changes.touch(session, locked, CODE)
+
+    def _checked(self, row: Job) -> tuple[str | None, str]:
+        """A job's problem and the present name of its service function."""
+        function = self._registry.find(row.service)
+        name = row.service if function is None else function.name
+        return changes.problem_of(row, self._registry), name
 
     def request_run(self, job_id: str, actor: Actor = CODE) -> int:
         """Queue a manual run of the job with APScheduler's id `job_id`; the run's number."""
@@ -165,19 +203,24 @@ class SQLAlchemyStore(BaseJobStore):
                 raise JobLookupError(job_id)
             return changes.request_run(session, row, self._registry, actor)
 
-    def _upsert_one(self, session: Session, row: Job | None, new: NewJob) -> None:
+    def _upsert_one(self, session: Session, row: Job | None, new: NewJob) -> Job:
         if row is None:
-            changes.add(session, new, CODE)
-            return
+            return changes.add(session, new, CODE)
+        said = self._said_otherwise(row, new)
+        if row.declared and not said:
+            return row
+        values: dict[str, Any] = {name: getattr(new, name) for name in said}
+        row.declaration, row.declared = dict(new.declaration or {}), True
+        changes.change(session, row, values, self._registry, CODE)
+        return row
+
+    def _said_otherwise(self, row: Job, new: NewJob) -> set[str]:
+        """What a declaration says otherwise than the one before, or no longer says."""
         before, after = row.declaration or {}, dict(new.declaration or {})
-        said = {name for name, value in after.items() if before.get(name, ...) != value}
+        said = {name for name in {*before, *after} if before.get(name, ...) != after.get(name, ...)}
         if "arguments" in said and self._same_arguments(before, after):
             said.discard("arguments")
-        if row.declared and not said:
-            return
-        values: dict[str, Any] = {name: getattr(new, name) for name in said}
-        row.declaration, row.declared = after, True
-        changes.change(session, row, values, self._registry, CODE)
+        return said
 
     def _same_arguments(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
         """Whether two declarations give the same arguments; secrets differ each time they are
@@ -185,9 +228,12 @@ class SQLAlchemyStore(BaseJobStore):
         function = self._registry.find(after["service"])
         if function is None or before.get("service") != after["service"]:
             return False
-        return function.same(before.get("arguments", {}), after["arguments"], self._vault)
+        try:
+            return function.same(before.get("arguments", {}), after["arguments"], self._vault)
+        except AegisError:  # the secrets of before cannot be decrypted any more
+            return False
 
-    def _apply(self, session: Session, row: Job, job: "LedgerJob") -> None:
+    def _apply(self, session: Session, row: Job, job: LedgerJob) -> None:
         """Store what `job` says otherwise than the row does."""
         was = self._view(row)
         declared = self.declared(job).job
@@ -206,13 +252,12 @@ class SQLAlchemyStore(BaseJobStore):
             changes.resume(session, row, self._registry, CODE)
         if values:
             changes.change(session, row, values, self._registry, CODE)
-        if job.next_run_time and row.next_run_at and job.next_run_time != was.next_run_time:
+        if job.next_run_time and job.next_run_time not in (was.next_run_time, row.next_run_at):
             changes.move_cursor(session, row, self._registry, job.next_run_time, CODE)
 
-    def _view(self, row: Job) -> "LedgerJob":
+    def _view(self, row: Job) -> LedgerJob:
         """The job as APScheduler's users see it."""
         function = self._registry.find(row.service)
-        whole = function is not None and row.problem is None
         job = LedgerJob.__new__(LedgerJob)
         for name, value in {
             "_scheduler": self._scheduler,
@@ -222,10 +267,8 @@ class SQLAlchemyStore(BaseJobStore):
             "func": missing(row.service) if function is None else function.function,
             "func_ref": row.service,
             "args": (),
-            "kwargs": function.open(row.arguments, self._vault).kwargs
-            if function and whole
-            else {},
-            "trigger": as_apscheduler(from_json(row.trigger)),
+            "kwargs": self._opened(row),
+            "trigger": as_apscheduler(readable(row)),
             "executor": "default",
             "misfire_grace_time": row.grace_seconds,
             "coalesce": row.catch_up != CatchUp.ALL,
@@ -235,29 +278,40 @@ class SQLAlchemyStore(BaseJobStore):
             setattr(job, name, value)
         return job
 
+    def _opened(self, row: Job) -> dict[str, Any]:
+        """A job's real arguments; none where it is broken."""
+        function = self._registry.find(row.service)
+        if function is None:
+            return {}
+        try:
+            return dict(function.open(row.arguments, self._vault).kwargs)
+        except AegisError:
+            return {}
 
-class LedgerJob(ApsJob):
-    """APScheduler's job, with what our declarations need to know besides."""
 
-    anonymous = False  # declared without an id
-    unnamed = False  # declared without a name
-    declared: Declared
-    floating = False  # its trigger took its start from the moment of the declaration
-    jitter_seconds = 0
+def live_jobs() -> Select[Job]:
+    """All jobs that nobody has deleted."""
+    return select(Job).where(Job.deleted_at.is_(None))
 
-    @classmethod
-    def options(cls, job: ApsJob, was: ApsJob) -> "LedgerJob":
-        """A bare job that has just those options in which `job` differs from `was`."""
-        changed = cls.__new__(cls)
-        for name in ("misfire_grace_time", "coalesce", "max_instances"):
-            if getattr(job, name, None) != getattr(was, name, None):
-                setattr(changed, name, getattr(job, name))
-        return changed
+
+def make_way(session: Session, keys: Collection[str]) -> None:
+    """Give other keys to people's jobs that have keys which the code declares now."""
+    for row in session.scalars(live_jobs().where(Job.key.in_(keys)).with_for_update()):
+        row.key = f"{row.key} ({row.id})"
+        changes.touch(session, row, CODE)
+
+
+def readable(row: Job) -> Trigger:
+    """The trigger of a job; where this release cannot read it, its next fire time."""
+    try:
+        return from_json(row.trigger)
+    except Invalid:
+        return DateTrigger(row.next_run_at or row.updated_at, zone_named("UTC"))
 
 
 def live(session: Session, key: str) -> Job | None:
     """The live job with APScheduler's id `key`, locked."""
-    query = select(Job).where(Job.key == key, Job.deleted_at.is_(None)).with_for_update()
+    query = live_jobs().where(Job.key == key).with_for_update()
     return session.scalar(query)
 
 
@@ -308,27 +362,3 @@ def put(keyed: dict[str, NewJob], key: str, job: NewJob) -> None:
     if key in keyed:
         raise Invalid({"id": f"two declarations in code have the id {key!r}; give each its own"})
     keyed[key] = job
-
-
-def fixed_part(job: "LedgerJob") -> dict[str, Any]:
-    """A declared trigger without what each start computes anew."""
-    trigger: dict[str, Any] = job.trigger.trigger.to_json()
-    if not job.floating:
-        return trigger
-    return {name: value for name, value in trigger.items() if name not in ("anchor", "at")}
-
-
-def policies(job: LedgerJob) -> dict[str, Any]:
-    """Our policies for the options that APScheduler's users know; only those that were given."""
-    given: dict[str, Any] = {}
-    if hasattr(job, "misfire_grace_time"):
-        given["grace_seconds"] = job.misfire_grace_time
-        if job.misfire_grace_time is not None:
-            given["catch_up"] = CatchUp.NONE
-    if hasattr(job, "coalesce") and not job.coalesce:
-        given["catch_up"] = CatchUp.ALL
-    if hasattr(job, "max_instances"):
-        given["max_running"] = job.max_instances
-    if job.jitter_seconds:
-        given["jitter_seconds"] = job.jitter_seconds
-    return given

@@ -14,6 +14,7 @@ from aegis_web.engine.aps_triggers import (
     as_apscheduler,
     from_apscheduler,
     jitter_of,
+    starts_when_declared,
 )
 from aegis_web.engine.trigger_kinds import (
     CALENDAR_UNITS,
@@ -41,6 +42,7 @@ __all__ = [
     "from_json",
     "jitter_of",
     "preview",
+    "starts_when_declared",
     "zone_named",
 ]
 

@@ -15,6 +15,7 @@ STATUSES = {status.name.lower(): status for status in RunStatus}
 PERIODS = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(days=7)}
 LONGEST_TEXT = 200  # characters
 LARGEST_KEY = 2**63 - 1
+YEARS = range(1970, 9001)  # clear of the ends of the calendar, where no zone can be applied
 
 
 @dataclass(frozen=True)
@@ -129,11 +130,14 @@ class Reading:
             return None
         try:
             given = datetime.fromisoformat(text)
-            given = given if given.tzinfo else given.replace(tzinfo=self.zone)
-            return given.astimezone(UTC)
-        except (ValueError, OverflowError):
+        except ValueError:
             self.errors[name] = "Give a date and time such as 2026-11-24T09:00."
             return None
+        if given.year not in YEARS:
+            self.errors[name] = f"Choose a year from {YEARS[0]} to {YEARS[-1]}."
+            return None
+        given = given if given.tzinfo else given.replace(tzinfo=self.zone)
+        return given.astimezone(UTC)
 
     def text(self, name: str) -> str:
         """A text to look for."""

@@ -73,6 +73,8 @@ def duration(seconds: float | None) -> str:
     """A length of time: "380 ms", "4.2 s", "1 m 42 s", "2 h 05 m", "3 d 4 h"."""
     if seconds is None:
         return NOTHING
+    if 0 < seconds < 0.0005:
+        return "<1 ms"
     if seconds < 1:
         return f"{round(seconds * 1000)} ms" if round(seconds * 1000) < 1000 else "1.0 s"
     if seconds < 10:

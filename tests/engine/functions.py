@@ -112,3 +112,52 @@ def note_secret(token: SecretStr) -> str:
     """Says its secret aloud."""
     print(f"the token is {token.get_secret_value()}")
     raise ValueError(token.get_secret_value())
+
+
+async def exit_in_a_task() -> None:
+    """Ends the program, as it thinks, in a task of its own."""
+
+    async def leave() -> None:
+        raise SystemExit(3)
+
+    await asyncio.gather(leave())
+
+
+class _Unreadable(Exception):
+    """An error that fails again when somebody wants to read it."""
+
+    def __str__(self) -> str:
+        raise ValueError("no text")
+
+
+def raise_unreadable() -> None:
+    """Raises what cannot be read."""
+    raise _Unreadable
+
+
+def deep_result() -> object:
+    """Returns what is nested too deeply to be written as JSON."""
+    value: list[Any] = []
+    for _ in range(100_000):
+        value = [value]
+    return value
+
+
+class _Angry:
+    def isoformat(self) -> str:
+        raise KeyError("no \x00 format")
+
+
+def angry_result() -> object:
+    """Returns what raises when it is written as JSON."""
+    return _Angry()
+
+
+def say_secret_in_all_ways(token: SecretStr) -> dict[str, str]:
+    """Says its secret as it is, escaped, and line by line."""
+    text = token.get_secret_value()
+    print(text)
+    print(repr(text))
+    for line in text.splitlines():
+        logging.getLogger("speaker").warning("logged %s", line)
+    return {"token": text}

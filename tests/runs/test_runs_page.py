@@ -258,6 +258,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"since": "yesterday"}, "From"),
     ({"until": "2026-13-45"}, "Until"),
     ({"since": "0001-01-01T00:00+23:00"}, "From"),
+    ({"since": "0001-01-01T00:00"}, "From"),
+    ({"until": "9999-12-31T23:59"}, "Until"),
     ({"since": "2026-03-11T00:00Z", "until": "2026-03-10T00:00Z"}, "Until"),
     ({"q": "a\0b"}, "Search"),
     ({"q": "x" * 50_000}, "Search"),

@@ -49,6 +49,7 @@ def test_the_future_is_told_in_two_units(now: None, left: timedelta, text: str) 
     [
         (None, "–"),
         (0, "0 ms"),
+        (0.0002, "<1 ms"),
         (0.38, "380 ms"),
         (0.9999, "1.0 s"),
         (4.2, "4.2 s"),

@@ -1,6 +1,7 @@
 """`async def` functions on one event-loop thread, where Stop and timeout cancel them."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable
 from threading import Event, Lock, Thread
 
@@ -11,6 +12,8 @@ from aegis_web.engine.runner import Runner, stopped
 from aegis_web.runs.models import Lane, Reason
 
 JOIN_SECONDS = 2.0  # how long a shutdown waits for tasks to take their cancelling
+
+log = logging.getLogger(__name__)
 
 
 class LoopExecutor:
@@ -66,7 +69,11 @@ class LoopExecutor:
         with asyncio.Runner() as runner:  # at its end it cancels what is left, and closes
             self._loop = runner.get_loop()
             begun.set()
-            runner.run(self._end.wait())
+            while not self._end.is_set():
+                try:
+                    runner.run(self._end.wait())
+                except (KeyboardInterrupt, SystemExit) as error:  # a task that a function began
+                    log.warning("a task wanted to end the program (%r); the loop goes on", error)
 
     def _begin(self, attempt: Attempt) -> None:
         assert self._loop is not None
@@ -82,8 +89,8 @@ class LoopExecutor:
             task.cancel()
 
     async def _execute(self, attempt: Attempt) -> None:
-        fresh = self._pulse.fresh()
-        if not fresh and not await asyncio.to_thread(self._pulse.admits, attempt.node_id):
+        at_once = self._pulse.fresh() and self._pulse.node_id == attempt.node_id
+        if not at_once and not await asyncio.to_thread(self._pulse.admits, attempt.node_id):
             return
         self._report(await self._runner.run_async(attempt))
 

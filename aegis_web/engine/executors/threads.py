@@ -1,5 +1,6 @@
 """Plain functions on threads. A thread cannot be killed: Stop and timeout can only ask."""
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable
 from threading import Condition, Thread
@@ -11,6 +12,8 @@ from aegis_web.engine.runner import Runner
 from aegis_web.runs.models import Lane, Reason
 
 IDLE_SECONDS = 30.0  # after which a thread without work ends
+
+log = logging.getLogger(__name__)
 
 
 class ThreadExecutor:
@@ -38,9 +41,18 @@ class ThreadExecutor:
                 self._queue.append((now, attempt))
             missing = min(len(self._queue) - self._idle, self._size - self._threads)
             for _ in range(missing):
-                self._threads += 1
-                Thread(target=self._work, name="aegis-run", daemon=True).start()
+                if not self._add_thread():
+                    break  # what nobody begins is withdrawn
             self._changed.notify(len(self._queue))
+
+    def _add_thread(self) -> bool:
+        try:
+            Thread(target=self._work, name="aegis-run", daemon=True).start()
+        except RuntimeError as error:
+            log.error("no thread for a run: %s", error)
+            return False
+        self._threads += 1
+        return True
 
     def withdraw(self, seconds: float) -> list[Attempt]:
         latest = monotonic() - seconds
