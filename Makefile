@@ -14,9 +14,9 @@ run: venv ## Install what is needed, then serve on http://127.0.0.1:8000
 	@case "$$DATABASE_URL" in postgres*) $(BIN)/flask --app app db upgrade || exit;; esac; \
 	exec $(BIN)/gunicorn app:app
 
-# Four test processes on two cores: most of the time they wait for servers and clocks.
+# Three test processes on two cores: most of the time they wait for servers and clocks.
 test: lint browser ## Install what the tests need, then run every check and test
-	@$(BIN)/pytest --quiet -n 4 --dist worksteal
+	@$(BIN)/pytest --quiet -n 3 --dist worksteal
 
 lint: venv-dev ## Check format, rules, types and the direction of imports
 	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .

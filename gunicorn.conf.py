@@ -47,7 +47,14 @@ forwarded_allow_ips = ""  # AEGIS_PROXY_HOPS alone decides whom to believe
 
 
 def on_starting(server: Any) -> None:
-    """Refuse `--workers 2` as WEB_CONCURRENCY=2 is refused, and a port that is taken."""
+    """Refuse `--workers 2` as WEB_CONCURRENCY=2 is refused, `--preload`, and a port that is taken."""
+    if server.cfg.preload_app:
+        stop(
+            AegisError(
+                "--preload cannot be used: the engine would run in the arbiter, where no signal "
+                "stops it in time; leave it out"
+            )
+        )
     if server.cfg.workers > 1 and not settings.persistent:
         stop(
             AegisError(

@@ -18,12 +18,17 @@ from aegis_web.extensions import db
 
 def revisions() -> tuple[str | None, str | None]:
     """The database's revision and the newest one that this code knows."""
-    config = Config()
-    config.set_main_option("script_location", current_app.extensions["migrate"].directory)
-    newest = ScriptDirectory.from_config(config).get_current_head()
+    newest = scripts().get_current_head()
     with db.engines[WRITE].connect() as connection:
         current = MigrationContext.configure(connection).get_current_revision()
     return current, newest
+
+
+def scripts() -> ScriptDirectory:
+    """The migrations of this release."""
+    config = Config()
+    config.set_main_option("script_location", current_app.extensions["migrate"].directory)
+    return ScriptDirectory.from_config(config)
 
 
 def bring_up_to_date(settings: Settings) -> None:
@@ -35,7 +40,18 @@ def bring_up_to_date(settings: Settings) -> None:
         return
     current, newest = revisions()
     if current != newest:
+        refuse_newer(current)
         upgrade()
+
+
+def refuse_newer(current: str | None) -> None:
+    """Raises: AegisError when this release does not know the revision `current`."""
+    known = {script.revision for script in scripts().walk_revisions()}
+    if current is not None and current not in known:
+        raise AegisError(
+            f"a newer release has brought the database to revision {current}, which this one does "
+            "not know: start the newer release, or restore a backup made before it"
+        )
 
 
 def upgrade() -> None:

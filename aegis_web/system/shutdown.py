@@ -42,12 +42,14 @@ class Shutdown:
     def run(self) -> None:
         os.read(self.bell, 1)
         streams = self.app.extensions.get("aegis.streams")
-        if streams is not None:
-            streams.close()
         engine = self.app.extensions.get("aegis.scheduler")
-        if engine is not None:
-            engine.begin_shutdown()
-            engine.shutdown(wait=True)
+        try:
+            if streams is not None:
+                streams.close()
+        finally:  # the runs are settled whatever happens to a stream
+            if engine is not None:
+                engine.begin_shutdown()
+                engine.shutdown(wait=True)
 
     def wait(self) -> None:
         """Return when the engine has settled its runs; it keeps its own time budget."""

@@ -39,8 +39,7 @@ def test_the_tour(start_server: StartServer, page: Page, tmp_path: Path) -> None
     expect(page.get_by_role("heading", name="Greet the world")).to_be_visible()
     job = int(page.url.rpartition("/")[2])
 
-    page.goto(f"{server.url}/runs?job={job}")
-    scheduled = page.locator("a[href^='/runs/']").first
+    scheduled = page.locator("#jobs-live a[href^='/runs/']").first
     expect(scheduled).to_be_visible(timeout=70_000)  # the next full minute, and live
     scheduled.click()
     expect(page.get_by_text("hello, world").first).to_be_visible()

@@ -46,7 +46,7 @@ def hold(folder: Path) -> tuple[subprocess.Popen[str], Path]:
 
 
 def end(process: subprocess.Popen[str]) -> None:
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
 
 
 def test_keys_live_in_memory_and_the_data_folder_is_not_made(

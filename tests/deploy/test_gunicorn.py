@@ -40,6 +40,13 @@ def test_scheduler_only_refuses_a_second_worker_on_the_command_line(
     assert "AEGIS_COMPONENTS=scheduler,database" in program.output()
 
 
+def test_preloading_is_refused(data_dir: Path, tmp_path: Path) -> None:
+    env = process_environment(data_dir, PORT=str(free_port()))
+    program = Program((*GUNICORN, "--preload"), env, tmp_path / "log")
+    assert program.ends() == EX_CONFIG
+    assert "--preload cannot be used" in program.output()
+
+
 def test_a_taken_port_stops_the_start_with_one_line(start_server: StartServer) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from scripts.browser import system_chromium
 
+expect.set_options(timeout=30_000)  # a bound against hanging, not a promise of speed
 AXE = Path(__file__).parents[1] / "vendor" / "axe-4.14.1.min.js"
 FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -43,7 +44,7 @@ def open_page(chromium: Browser) -> Iterator[OpenPage]:
     def open_one(width: int = 1440, theme: str = "light", **options: Any) -> Page:
         options = {"viewport": {"width": width, "height": WIDTHS.get(width, 900)}, **options}
         context = chromium.new_context(color_scheme=theme, accept_downloads=True, **options)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(30_000)
         contexts.append(context)
         page = context.new_page()
         complaints.watch(page)
