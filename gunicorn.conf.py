@@ -47,7 +47,7 @@ forwarded_allow_ips = ""  # AEGIS_PROXY_HOPS alone decides whom to believe
 
 
 def on_starting(server: Any) -> None:
-    """Refuse `--workers 2` as WEB_CONCURRENCY=2 is refused, `--preload`, and a port that is taken."""
+    """Refuse two workers where one is allowed, `--preload`, and a port that is taken."""
     if server.cfg.preload_app:
         stop(
             AegisError(
