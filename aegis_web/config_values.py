@@ -8,6 +8,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+# In the folders of zones, but on no list: the machine's own, and those that count leap seconds.
+UNLISTED_ZONE = re.compile(r"Factory|localtime|posixrules|(posix|right)/.*")
+
 COMPONENTS = ("scheduler", "database")
 HOST = re.compile(r"\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9a-fA-F:]+\]")
 
@@ -28,6 +31,8 @@ def known_components(value: tuple[str, ...]) -> tuple[str, ...]:
 def known_zone(value: str) -> str:
     try:
         ZoneInfo(value)
+        if UNLISTED_ZONE.fullmatch(value):
+            raise ValueError(value)
     except (KeyError, OSError, ValueError):
         raise ValueError("name a zone of the IANA list, such as UTC or Europe/Berlin") from None
     return value

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from aegis_web.config_values import UNLISTED_ZONE
 from aegis_web.engine import cron
 from aegis_web.engine.cronfields import BadField, read_field, shown
 from aegis_web.engine.triggers import (
@@ -141,7 +142,11 @@ class TriggerFields:
     def _zone(self) -> ZoneInfo:
         if not self.zone:
             raise Invalid({"zone": "The job needs a time zone. Example: Europe/Berlin."})
-        return zone_named(self.zone)
+        zone = zone_named(self.zone)
+        if UNLISTED_ZONE.fullmatch(self.zone):
+            text = f'"{self.zone}" means something else on each machine or counts leap seconds. '
+            raise Invalid({"zone": f"{text}Choose a zone of the list, such as Europe/Berlin."})
+        return zone
 
     def _interval(self, now: datetime, zone: ZoneInfo, stored: Trigger | None) -> Trigger:
         if not (self.every.isascii() and self.every.isdigit() and len(self.every) < 12):

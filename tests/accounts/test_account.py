@@ -53,7 +53,8 @@ def test_the_zone_can_be_left_to_the_browser_again(signed_in: FlaskClient, app: 
 
 
 @pytest.mark.parametrize(
-    "zone", ["Mars/Base", "../../etc/passwd", "/etc/localtime", "UTC\0", "z" * 50_000, "🦉", " "]
+    "zone",
+    ["Mars/Base", "../../etc/passwd", "localtime", "right/UTC", "UTC\0", "z" * 50_000, "🦉", " "],
 )
 def test_it_refuses_an_unknown_zone(signed_in: FlaskClient, app: Flask, zone: str) -> None:
     answer = choose(signed_in, zone)

@@ -89,6 +89,7 @@ def test_it_never_prints_a_password_or_a_key() -> None:
         ("AEGIS_COMPONENTS", "scheduler,web", "scheduler,database"),
         ("AEGIS_TIMEZONE", "Mars/Olympus", "Europe/Berlin"),
         ("AEGIS_TIMEZONE", "../../etc/passwd", "Europe/Berlin"),
+        ("AEGIS_TIMEZONE", "localtime", "Europe/Berlin"),
         ("AEGIS_ENGINE", "on", "embedded or off"),
         ("AEGIS_ENV", "prod", "local or production"),
         ("PORT", "eighty", "from 1 to 65535"),
