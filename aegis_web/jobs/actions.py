@@ -9,7 +9,7 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -166,12 +166,11 @@ def locked(session: Session, job_id: int) -> Job:
 
 def refuse_taken_name(session: Session, name: str, except_id: int | None = None) -> None:
     """Raises: Invalid when another live job has this name; capital letters do not count."""
-    taken = select(Job.id).where(
-        Job.deleted_at.is_(None), or_(Job.name == name, func.lower(Job.name) == name.lower())
-    )
+    near = select(Job.name).where(Job.deleted_at.is_(None), func.length(Job.name) == len(name))
     if except_id is not None:
-        taken = taken.where(Job.id != except_id)
-    if session.scalar(taken.limit(1)) is not None:
+        near = near.where(Job.id != except_id)
+    # SQLite's own lower() knows only the letters of ASCII
+    if any(other.lower() == name.lower() for other in session.scalars(near)):
         raise Invalid({"name": "There is already a job with this name. Choose another one."})
 
 

@@ -1,5 +1,6 @@
 """What a person decides about a job, and the rules for its texts."""
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -61,7 +62,7 @@ def seconds_errors(grace_seconds: int | None, timeout_seconds: int | None) -> di
 
 
 def _name_error(name: str) -> str | None:
-    if not name.strip():
+    if not any(_is_seen(letter) for letter in name):
         return "The job needs a name. Write one that says what it does."
     return _text_error("The name", name, NAME_LIMIT)
 
@@ -80,6 +81,11 @@ def _text_error(what: str, text: str, limit: int, *, lines: bool = False) -> str
     if any(not _may_stand(letter) and letter not in allowed for letter in text):
         return f"{what} contains a character that cannot be shown (such as NUL). Remove it."
     return None
+
+
+def _is_seen(letter: str) -> bool:
+    """Neither blank nor one of the characters without width, of which no link could be made."""
+    return unicodedata.category(letter)[0] not in "CZ"
 
 
 def _may_stand(letter: str) -> bool:

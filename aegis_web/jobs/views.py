@@ -42,6 +42,7 @@ bp = Blueprint("jobs", __name__, url_prefix="/jobs")
 
 ONE = "/<int(max=9223372036854775807):job_id>"
 RUNS_SHOWN = 20
+FORM_POSTS = frozenset({"jobs.update", "jobs.redraw_edit"})
 
 
 @bp.get("")
@@ -223,7 +224,9 @@ def run(job_id: int) -> Response:
 
 @bp.errorhandler(JobGone)
 def gone(error: JobGone) -> Response:
-    """The page of a job that is not there, or not any more."""
+    """The page of a job that is not there, or not any more; what was typed is kept."""
+    if request.endpoint in FORM_POSTS and error.deleted_at is not None:
+        return job_page(typed_form(request.form), status=404, former=error.name)
     if is_htmx() or error.deleted_at is None:
         return answer(described(404, error))
     former = queries.find_former(error.job_id)

@@ -14,6 +14,7 @@ ONCE = {"trigger": "once"}
 EVERY = {"trigger": "interval", "unit": "hours"}
 CASES: dict[str, tuple[dict[str, Any], str, str]] = {  # what is typed, the field, its message
     "no name": ({"name": " "}, "name", "The job needs a name"),
+    "a name that nobody can see": ({"name": "\u200b\u2060"}, "name", "The job needs a name"),
     "a name of 50 kB": ({"name": "n" * 50_000}, "name", "has 50,000 characters; at most 200"),
     "NUL in a name": ({"name": "a\0b"}, "name", "such as NUL"),
     "two lines as a name": ({"name": "a\nb"}, "name", "cannot be shown"),
@@ -51,6 +52,8 @@ CASES: dict[str, tuple[dict[str, Any], str, str]] = {  # what is typed, the fiel
     "no zone": ({"zone": ""}, "zone", "needs a time zone"),
     "an unknown zone": ({"zone": "Mars/Base"}, "zone", 'no time zone "Mars/Base"'),
     "a path as a zone": ({"zone": "../../etc/passwd"}, "zone", "no time zone"),
+    "the zone of this machine": ({"zone": "localtime"}, "zone", "a zone of the list"),
+    "a zone with leap seconds": ({"zone": "right/UTC"}, "zone", "a zone of the list"),
     "NUL in a zone": ({"zone": "UTC\0"}, "zone", "no time zone"),
     "an unknown trigger": ({"trigger": "whim"}, "trigger", "Choose how the job is triggered"),
     "a kept trigger of nothing": ({"trigger": "keep"}, "trigger", "Choose how"),
@@ -95,6 +98,16 @@ def test_a_name_that_is_taken_is_refused(
 ) -> None:
     make_job("Nightly")
     answer = admin.post("/jobs", data={**FORM, "name": name})
+    assert answer.status_code == 422
+    assert "already a job with this name" in text_of(answer)
+    assert len(jobs(app)) == 1
+
+
+def test_capital_letters_of_any_script_do_not_count(
+    app: Flask, admin: Browser, make_job: MakeJob
+) -> None:
+    make_job("Ünïque Ёлка")
+    answer = admin.post("/jobs", data={**FORM, "name": "üNÏQUE ёлка"})
     assert answer.status_code == 422
     assert "already a job with this name" in text_of(answer)
     assert len(jobs(app)) == 1

@@ -1,11 +1,14 @@
 """The form of a job that is there: what stays, what changes, and who comes second."""
 
+import pytest
 from flask import Flask
 
 from aegis_web.engine.triggers import FieldsTrigger, zone_named
 from aegis_web.jobs.models import Origin
-from tests.jobs.conftest import FORM, MakeJob, audit, change, stored, text_of
+from tests.jobs.conftest import FORM, MakeJob, audit, change, jobs, stored, text_of
 from tests.support.applications import Browser, signed_in
+
+HTMX = {"HX-Request": "true"}
 
 
 def filled(page: str, field: str) -> str:
@@ -114,6 +117,21 @@ def test_a_form_without_revision_is_stale(admin: Browser, make_job: MakeJob) -> 
     for revision in ("", "0", "x", "9" * 40):
         answer = admin.post(f"/jobs/{job_id}", data={**FORM, "revision": revision})
         assert answer.status_code == 409
+
+
+@pytest.mark.parametrize("headers", [{}, HTMX], ids=["page", "part"])
+def test_what_was_typed_survives_the_deletion_of_the_job(
+    app: Flask, admin: Browser, make_job: MakeJob, headers: dict[str, str]
+) -> None:
+    job_id = make_job("Nightly")
+    admin.post(f"/jobs/{job_id}/delete")
+    typed = {**FORM, "name": "Typed for long", "revision": "1"}
+    answer = admin.post(f"/jobs/{job_id}", data=typed, headers=headers)
+    assert answer.status_code == 404
+    assert "The job “Nightly” was deleted meanwhile." in text_of(answer)
+    assert 'value="Typed for long"' in answer.text
+    assert 'action="/jobs"' in answer.text  # and becomes a new job
+    assert len(jobs(app)) == 1
 
 
 def test_a_job_declared_in_code_says_so_and_keeps_its_trigger(
