@@ -11,7 +11,6 @@ from alembic.script import ScriptDirectory
 from flask import current_app
 
 from aegis_web.config import Settings
-from aegis_web.database import WRITE
 from aegis_web.errors import AegisError
 from aegis_web.extensions import db
 
@@ -19,7 +18,7 @@ from aegis_web.extensions import db
 def revisions() -> tuple[str | None, str | None]:
     """The database's revision and the newest one that this code knows."""
     newest = scripts().get_current_head()
-    with db.engines[WRITE].connect() as connection:
+    with db.engines[None].connect() as connection:  # the reading one waits for no writer
         current = MigrationContext.configure(connection).get_current_revision()
     return current, newest
 

@@ -2,6 +2,8 @@
 
 import logging
 import platform
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
 
 import pytest
@@ -48,6 +50,13 @@ def test_it_tells_about_the_database(admin: Browser, sqlite_database: str) -> No
     assert "SQLite 3." in page
     assert sqlite_database.removeprefix("sqlite:///") in page
     assert "(up to date)" in page
+
+
+def test_it_answers_while_the_database_is_locked(admin: Browser, sqlite_database: str) -> None:
+    path = sqlite_database.removeprefix("sqlite:///")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert admin.get("/system").status_code == 200
 
 
 @pytest.mark.postgresql
