@@ -65,9 +65,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = Server(free_port(), folder / "data", folder / "log", FLASK_DEBUG="1")
     try:
         yield server.ready()
-        server.stop()
     finally:
-        server.kill_all()
+        server.clear_away()
 
 
 def test_the_start_prints_one_block_with_address_mode_data_and_set_up_link(served: Server) -> None:

@@ -44,10 +44,7 @@ def start(tmp_path: Path) -> Iterator[StartProgram]:
 
     yield start_one
     for program in started:
-        try:
-            program.stop()
-        finally:
-            program.kill_all()
+        program.clear_away()
 
 
 def honcho(*names: str) -> tuple[str, ...]:

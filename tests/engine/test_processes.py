@@ -62,7 +62,7 @@ def cluster(database_url: str, data_dir: Path, tmp_path: Path) -> Iterator[Clust
     cluster = Cluster(database_url, data_dir, tmp_path)
     yield cluster
     for program in cluster.programs:
-        program.kill_all()
+        program.kill()
 
 
 def assert_accounted_for(cluster: Cluster) -> None:

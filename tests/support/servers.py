@@ -1,5 +1,6 @@
 """The product as real processes: gunicorn with our configuration, on a free loopback port."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -70,10 +71,17 @@ class Program:
             self.process.send_signal(number)
         return self.ends(seconds)
 
-    def kill_all(self) -> None:
-        """Leave nothing behind, whatever happened."""
+    def clear_away(self) -> None:
+        """Leave nothing behind, whatever happened and whatever it is still doing."""
+        try:
+            self.stop(seconds=8)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self) -> None:
+        """End it and its children as a power failure would."""
         if not self.gone():
-            self.process.kill()
+            os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
 
 
@@ -111,10 +119,7 @@ def start_server(data_dir: Path, tmp_path: Path) -> Iterator[StartServer]:
 
     yield start
     for server in started:
-        try:
-            server.stop()
-        finally:
-            server.kill_all()
+        server.clear_away()
 
 
 @pytest.fixture
