@@ -48,7 +48,9 @@ class Mark:
     timeout_seconds: int | None = None
     retries: int = 0
     grace_seconds: int | None = None
-    runs_in: Literal["loop", "thread"] | None = None
+    runs_in: Literal["loop", "thread", "process"] | None = None
+    fresh: bool = False
+    idempotent: bool = False
     requires: Requires | None = None
 
 
@@ -66,7 +68,9 @@ def service(
     timeout_seconds: int | None = None,
     retries: int = 0,
     grace_seconds: int | None = None,
-    runs_in: Literal["loop", "thread"] | None = None,
+    runs_in: Literal["loop", "thread", "process"] | None = None,
+    fresh: bool = False,
+    idempotent: bool = False,
     requires: Requires | str | None = None,
 ) -> Callable[[Function], Function]: ...
 
@@ -75,6 +79,9 @@ def service(function: Any = None, /, **options: Any) -> Any:
     """Mark a function as a service function and say what its jobs start out with.
 
     `name` is the stable name that jobs keep; give the old one in `aliases` when it changes.
+    `runs_in`: "process" (a plain `def`, where it can be killed) or "thread" (light ones); `fresh`
+    asks for a new process for each run. `idempotent` says that a run may safely happen again, so
+    that its jobs may be tried again after their process died.
     `requires` is the setting without which it is not offered ("allow_commands").
     """
     module = sys._getframe(1).f_globals["__name__"]
@@ -112,7 +119,8 @@ class ServiceFunction(Arguments):
         self.timeout_seconds = mark.timeout_seconds
         self.retries = mark.retries
         self.grace_seconds = mark.grace_seconds
-        self.runs_in = "loop" if self.is_async else mark.runs_in
+        self.runs_in = "loop" if self.is_async else mark.runs_in or "process"
+        self.fresh, self.idempotent = mark.fresh, mark.idempotent
         self.requires = mark.requires
         self._refuse_unfit_mark(mark)
         self.refuse_unfit_defaults()
@@ -137,8 +145,10 @@ class ServiceFunction(Arguments):
                 raise Unsuited(f"its name {name!r} cannot be used", cure)
         if mark.runs_in == "loop" and not self.is_async:
             raise Unsuited("it shall run in the event loop but is a plain def", "use async def")
-        if mark.runs_in == "thread" and self.is_async:
-            raise Unsuited("it shall run in a thread but is async", "use a plain def")
+        if mark.runs_in in ("thread", "process") and self.is_async:
+            raise Unsuited(f"it shall run in a {mark.runs_in} but is async", "use a plain def")
+        if mark.fresh and self.runs_in != "process":
+            raise Unsuited("it asks for a fresh process but runs elsewhere", "leave runs_in out")
         for what in ("timeout_seconds", "retries", "grace_seconds"):
             number = getattr(mark, what)
             if number is not None and (not isinstance(number, int) or number < 0):

@@ -59,6 +59,9 @@ class Outcome:
     traceback: str | None = None
     result: str | None = None  # JSON text
     result_note: str | None = None
+    cpu_us: int | None = None
+    peak_kb: int | None = None
+    exit_code: int | None = None  # of a process of its own; -9: SIGKILL
 
 
 class Executor(Protocol):

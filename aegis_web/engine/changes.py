@@ -20,7 +20,16 @@ from aegis_web.engine.claim import lane_of
 from aegis_web.engine.decide import Due, Policy, Verdict, decide, due, summary
 from aegis_web.engine.triggers import DateTrigger, Trigger, from_json
 from aegis_web.errors import Conflict, Invalid
-from aegis_web.jobs.models import CatchUp, Job, JobState, Origin, Overlap
+from aegis_web.jobs.models import (
+    Backoff,
+    CatchUp,
+    Job,
+    JobState,
+    OnLost,
+    Origin,
+    Overlap,
+    Priority,
+)
 from aegis_web.parameters import mask_sealed
 from aegis_web.registry import Registry
 from aegis_web.runs.models import Kind, Reason, Run, RunDetails, RunStatus
@@ -39,6 +48,15 @@ DEFINITION = (
     "catch_up",
     "timeout_seconds",
     "jitter_seconds",
+    "retries",
+    "retry_delay_seconds",
+    "retry_backoff",
+    "retry_errors",
+    "on_lost",
+    "group_name",
+    "calendar_id",
+    "priority",
+    "queue_limit",
 )  # what a person or a declaration decides about a job; the rest follows
 
 
@@ -62,6 +80,15 @@ class NewJob:
     catch_up: CatchUp = CatchUp.LATEST
     timeout_seconds: int | None = None
     jitter_seconds: int = 0
+    retries: int = 0
+    retry_delay_seconds: int = 60
+    retry_backoff: Backoff = Backoff.FIXED
+    retry_errors: tuple[str, ...] = ()
+    on_lost: OnLost = OnLost.MARK
+    group_name: str | None = None
+    calendar_id: int | None = None
+    priority: Priority = Priority.NORMAL
+    queue_limit: int | None = None
     paused: bool = False
     first_run_at: datetime | None = None  # set by hand; None: as the trigger says
 
@@ -109,6 +136,15 @@ def add(session: Session, new: NewJob, actor: Actor) -> Job:
         catch_up=new.catch_up,
         timeout_seconds=new.timeout_seconds,
         jitter_seconds=new.jitter_seconds,
+        retries=new.retries,
+        retry_delay_seconds=new.retry_delay_seconds,
+        retry_backoff=new.retry_backoff,
+        retry_errors=list(new.retry_errors),
+        on_lost=new.on_lost,
+        group_name=new.group_name,
+        calendar_id=new.calendar_id,
+        priority=new.priority,
+        queue_limit=new.queue_limit,
         created_at=now,
         created_by=actor.name,
         updated_at=now,
@@ -307,6 +343,7 @@ def request_run(
         kind=Kind.MANUAL,
         status=RunStatus.QUEUED,
         lane=lane_of(registry, job.service),
+        priority=job.priority,
         queued_at=now_of(session),
         requested_by=actor.name,
         request_key=request_key,
@@ -352,7 +389,7 @@ def settle(
     else:
         verdicts = passed_verdicts(fires, passed, catch_up or CatchUp.NONE, policy)
     lane = lane_of(registry, job.service)
-    claims = [ledger.Claim(job.id, lane, verdict) for verdict in verdicts]
+    claims = [ledger.Claim(job.id, lane, job.priority, verdict) for verdict in verdicts]
     ledger.insert_runs(connection, claims, to_us(now))
     job.next_run_at = fires.next_run_at
     if job.next_run_at is None and job.state == JobState.ACTIVE:

@@ -35,6 +35,7 @@ class KnownJob:
     trigger: Trigger | None  # None: this release cannot read it; it claims nothing of this job
     policy: Policy
     lane: Lane
+    priority: int
 
 
 class JobCache:
@@ -66,7 +67,8 @@ class JobCache:
     def _load(self, connection: Connection, ids: list[int]) -> None:
         select = f"""
             SELECT id, revision, key, name, service, arguments, problem, "trigger",
-                   grace_seconds, overlap, max_running, catch_up, timeout_seconds, jitter_seconds
+                   grace_seconds, overlap, max_running, catch_up, timeout_seconds, jitter_seconds,
+                   priority
             FROM jobs WHERE {ledger.dialect_of(connection).among("id")}
         """
         for row in ledger.execute(connection, select, ids):
@@ -96,6 +98,7 @@ def known_job(row: Any, registry: Registry) -> KnownJob:
             broken=row.problem is not None or service is None,
         ),
         lane_of(registry, row.service),
+        row.priority,
     )
 
 
@@ -143,7 +146,7 @@ def claim(connection: Connection, cache: JobCache, now: int, limit: int) -> int:
             running.get(row.id, 0),
             random.random(),  # noqa: S311
         )
-        claims.extend(ledger.Claim(row.id, job.lane, verdict) for verdict in verdicts)
+        claims.extend(ledger.Claim(row.id, job.lane, job.priority, verdict) for verdict in verdicts)
         cursors[row.id] = fires.next_run_at
     ledger.insert_runs(connection, claims, now)
     ledger.advance(connection, cursors)
@@ -156,7 +159,7 @@ def promote(
     """Make as many queued runs this node's running ones as there is `room` for."""
     left = {lane: places for lane, places in room.items() if places > 0}
     chosen: list[Any] = []
-    after = 0
+    after = (-1, 0)
     for _ in range(PAGES):
         if not left:
             break
@@ -165,7 +168,7 @@ def promote(
         if not rows:
             break
         chosen.extend(pick(connection, rows, left))
-        after = rows[-1].id
+        after = (rows[-1].priority, rows[-1].id)
         if len(rows) < limit:
             break
     return attempts(connection, cache, chosen, now, node_id)

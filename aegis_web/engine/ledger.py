@@ -143,11 +143,12 @@ def finish(connection: Connection, outcomes: Sequence[Outcome], now: int) -> lis
         WITH v AS ({
         dialect_of(connection).rows(
             "id bigint, attempt int, node bigint, status int, reason text, "
-            "started bigint, finished bigint, error text"
+            "started bigint, finished bigint, error text, cpu bigint, peak int, code int"
         )
     })
         UPDATE runs SET status = v.status, reason = v.reason, started_at = v.started,
-               finished_at = v.finished, error = v.error
+               finished_at = v.finished, error = v.error, cpu_us = v.cpu, peak_kb = v.peak,
+               exit_code = v.code
         FROM v WHERE runs.id = v.id AND runs.attempt = v.attempt AND runs.node_id = v.node
                AND +runs.status = 1  -- the plus: find rows by id, not by an index on status
         RETURNING runs.id
@@ -162,6 +163,9 @@ def finish(connection: Connection, outcomes: Sequence[Outcome], now: int) -> lis
             o.started_us,
             o.finished_us,
             o.error,
+            o.cpu_us,
+            o.peak_kb,
+            o.exit_code,
         ]
         for o in outcomes
     ]
@@ -265,18 +269,20 @@ class Claim:
 
     job_id: int
     lane: Lane
+    priority: int
     verdict: Verdict
 
 
 def insert_runs(connection: Connection, claims: Sequence[Claim], now: int) -> None:
     """Write the rows of a claim. A fire time that has its row already keeps it."""
     insert = f"""
-        INSERT INTO runs (job_id, fire_at, kind, status, reason, lane, attempt, queued_at,
-                          not_before, finished_at, range_from, range_count)
-        SELECT job, fire, kind, status, reason, lane, 1, queued, not_before, finished, first, number
+        INSERT INTO runs (job_id, fire_at, kind, status, reason, lane, priority, attempt,
+                          queued_at, not_before, finished_at, range_from, range_count)
+        SELECT job, fire, kind, status, reason, lane, priority, 1,
+               queued, not_before, finished, first, number
         FROM ({
         dialect_of(connection).rows(
-            "job bigint, fire bigint, kind int, status int, reason text, lane int, "
+            "job bigint, fire bigint, kind int, status int, reason text, lane int, priority int, "
             "queued bigint, not_before bigint, finished bigint, first bigint, number int"
         )
     }) AS v WHERE true
@@ -298,6 +304,7 @@ def claim_row(claim: Claim, now: int) -> list[Any]:
         int(v.status),
         v.reason,
         int(claim.lane),
+        claim.priority,
         now,
         optional_us(v.not_before),
         None if v.status is RunStatus.QUEUED else now,
@@ -326,25 +333,25 @@ def advance(connection: Connection, cursors: Mapping[int, datetime | None]) -> N
 
 
 def waiting(
-    connection: Connection, now: int, lanes: Sequence[Lane], after: int, limit: int
+    connection: Connection, now: int, lanes: Sequence[Lane], after: tuple[int, int], limit: int
 ) -> list[Row]:
-    """Queued runs that may start now, locked, oldest first, numbered above `after`.
+    """Queued runs that may start now, locked, by priority and age, beyond (priority, id) `after`.
 
     Runs whose job already runs as often as it may are left out.
     """
     dialect = dialect_of(connection)
     marks = ", ".join(str(int(lane)) for lane in lanes)
     select = f"""
-        SELECT r.id, r.job_id, r.fire_at, r.attempt, r.kind, r.requested_by, r.lane,
+        SELECT r.id, r.job_id, r.fire_at, r.attempt, r.kind, r.requested_by, r.lane, r.priority,
                j.revision, j.overlap, j.max_running
         FROM runs r JOIN jobs j ON j.id = r.job_id
-        WHERE r.status = 0 AND r.lane IN ({marks}) AND r.id > ?
+        WHERE r.status = 0 AND r.lane IN ({marks}) AND (r.priority, r.id) > (?, ?)
               AND (r.not_before IS NULL OR r.not_before <= ?)
               AND (j.overlap = 'run' OR j.max_running > (
                   SELECT count(*) FROM runs o WHERE o.job_id = r.job_id AND o.status = 1))
-        ORDER BY r.id LIMIT ? {dialect.skip_locked.format("r, j")}
+        ORDER BY r.priority, r.id LIMIT ? {dialect.skip_locked.format("r, j")}
     """
-    return list(execute(connection, select, after, now, limit).all())
+    return list(execute(connection, select, *after, now, limit).all())
 
 
 def running_counts(connection: Connection, job_ids: list[int]) -> dict[int, int]:

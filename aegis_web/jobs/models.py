@@ -1,10 +1,10 @@
 """The jobs table: the one truth about what should run when, and APScheduler's job store too."""
 
 from datetime import datetime
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Any
 
-from sqlalchemy import Index, text
+from sqlalchemy import ForeignKey, Index, SmallInteger, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from aegis_web.database import BigKey, Document, Instant, Model
@@ -29,7 +29,9 @@ class Overlap(StrEnum):
     """What happens to a fire time that comes while the job still runs."""
 
     SKIP = "skip"
-    QUEUE = "queue"
+    QUEUE_ONE = "queue_one"  # one may wait; a second one is skipped
+    QUEUE = "queue"  # all wait
+    REPLACE = "replace"  # what runs is cancelled, then the new one starts
     RUN = "run"
 
 
@@ -39,6 +41,63 @@ class CatchUp(StrEnum):
     NONE = "none"
     LATEST = "latest"
     ALL = "all"
+
+
+class Backoff(StrEnum):
+    """How the time before the next attempt grows."""
+
+    FIXED = "fixed"
+    EXPONENTIAL = "exponential"  # doubles with each attempt
+
+
+class OnLost(StrEnum):
+    """What happens to a run whose process died."""
+
+    MARK = "mark"  # it stays lost
+    RERUN = "rerun"  # it is tried again; for idempotent functions only
+
+
+class Priority(IntEnum):
+    """Which queued run goes first when there is not room for all."""
+
+    HIGH = 0
+    NORMAL = 1
+    LOW = 2
+
+
+class Group(Model):
+    """A concurrency group: jobs that share a limit of runs at once."""
+
+    __tablename__ = "groups"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    max_running: Mapped[int]
+
+
+class Calendar(Model):
+    """A blackout calendar: named periods in which the jobs that use it do not run."""
+
+    __tablename__ = "calendars"
+
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    zone: Mapped[str]  # IANA name; in which the periods are meant
+    periods: Mapped[list[dict[str, str]]] = mapped_column(Document, default=list)
+    # each {"name", "from", "until"}: local ISO times to the minute, `until` excluded
+    revision: Mapped[int] = mapped_column(default=1)
+
+
+class Pause(Model):
+    """A time during which nothing was claimed: everything was paused. At most one is open."""
+
+    __tablename__ = "pauses"
+
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    from_at: Mapped[datetime] = mapped_column(Instant)
+    until_at: Mapped[datetime | None] = mapped_column(Instant)  # None: until somebody resumes
+    reason: Mapped[str] = mapped_column(default="")
+    paused_by: Mapped[str]
+    catch_up: Mapped[str] = mapped_column(default=CatchUp.NONE)  # chosen at the resume
 
 
 class Job(Model):
@@ -80,6 +139,8 @@ class Job(Model):
     zone: Mapped[str]  # IANA name
     state: Mapped[str] = mapped_column(default=JobState.ACTIVE)  # a JobState
     pause_reason: Mapped[str] = mapped_column(default="")
+    pause_until: Mapped[datetime | None] = mapped_column(Instant)  # None: until somebody resumes
+    skip_next_at: Mapped[datetime | None] = mapped_column(Instant)  # the fire time to be skipped
     next_run_at: Mapped[datetime | None] = mapped_column(Instant)  # the cursor
 
     grace_seconds: Mapped[int | None]  # None: up to the next fire time, at most one hour
@@ -88,6 +149,15 @@ class Job(Model):
     catch_up: Mapped[str] = mapped_column(default=CatchUp.LATEST)  # a CatchUp
     timeout_seconds: Mapped[int | None]  # of one attempt; None: no limit
     jitter_seconds: Mapped[int] = mapped_column(default=0)
+    retries: Mapped[int] = mapped_column(default=0)  # further attempts after the first
+    retry_delay_seconds: Mapped[int] = mapped_column(default=60)
+    retry_backoff: Mapped[str] = mapped_column(default=Backoff.FIXED)  # a Backoff
+    retry_errors: Mapped[list[str]] = mapped_column(Document, default=list)  # empty: any error
+    on_lost: Mapped[str] = mapped_column(default=OnLost.MARK)  # an OnLost
+    group_name: Mapped[str | None] = mapped_column(ForeignKey("groups.name"))
+    calendar_id: Mapped[int | None] = mapped_column(BigKey, ForeignKey("calendars.id"))
+    priority: Mapped[int] = mapped_column(SmallInteger, default=Priority.NORMAL)  # a Priority
+    queue_limit: Mapped[int | None]  # queued runs of this job; None: only the limit for all
 
     declaration: Mapped[dict[str, Any] | None] = mapped_column(Document)  # a code job as declared
     revision: Mapped[int] = mapped_column(default=1)  # rises with each edit; stale forms lose

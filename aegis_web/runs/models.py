@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, SmallInteger, UniqueConstraint, text
+from sqlalchemy import BigInteger, ForeignKey, Index, SmallInteger, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from aegis_web.database import BigKey, Document, Instant, Model
@@ -42,6 +42,7 @@ class Lane(IntEnum):
 
     THREAD = 0
     LOOP = 1  # the event loop: `async def`
+    PROCESS = 2  # a killable process
 
 
 class Reason(StrEnum):
@@ -57,6 +58,10 @@ class Reason(StrEnum):
     PROCESS_DIED = "process_died"
     SHUTDOWN = "shutdown"
     STOPPED = "stopped"
+    BLACKOUT = "blackout"
+    SKIPPED_ONCE = "skipped_once"
+    QUEUE_FULL = "queue_full"
+    REPLACED = "replaced"
 
 
 REASON_SENTENCES = {
@@ -70,6 +75,10 @@ REASON_SENTENCES = {
     Reason.PROCESS_DIED: "The process that ran it died; whether it finished its work is unknown.",
     Reason.SHUTDOWN: "The process was shut down before the run had ended.",
     Reason.STOPPED: "Somebody stopped it.",
+    Reason.BLACKOUT: "Its blackout calendar forbids runs at this time.",
+    Reason.SKIPPED_ONCE: "Somebody asked to skip this one fire time.",
+    Reason.QUEUE_FULL: "Too many runs were waiting already.",
+    Reason.REPLACED: "The next run of this job took its place.",
 }
 
 
@@ -95,6 +104,7 @@ class Run(Model):
         Index(
             "ix_runs_queued",
             "lane",
+            "priority",
             "id",
             sqlite_where=text("status = 0"),
             postgresql_where=text("status = 0"),
@@ -130,6 +140,7 @@ class Run(Model):
     status: Mapped[int] = mapped_column(SmallInteger, default=RunStatus.QUEUED)
     reason: Mapped[str | None]  # a Reason
     lane: Mapped[int] = mapped_column(SmallInteger, default=Lane.THREAD)  # where it executes
+    priority: Mapped[int] = mapped_column(SmallInteger, default=1)  # the job's, when it was queued
     attempt: Mapped[int] = mapped_column(SmallInteger, default=1)
     node_id: Mapped[int | None] = mapped_column(BigKey)  # who runs or ran it; no foreign key: kept
     queued_at: Mapped[datetime] = mapped_column(Instant)
@@ -140,8 +151,30 @@ class Run(Model):
     requested_by: Mapped[str | None]  # None: the trigger
     request_key: Mapped[str | None]  # makes a repeated request the same request
     error: Mapped[str | None]  # first line, at most 500 characters
+    cpu_us: Mapped[int | None] = mapped_column(BigInteger)  # user and system; None: not measured
+    peak_kb: Mapped[int | None]  # of resident memory; None: not measured
+    exit_code: Mapped[int | None] = mapped_column(SmallInteger)  # of its process; -9: SIGKILL
     range_from: Mapped[datetime | None] = mapped_column(Instant)
     range_count: Mapped[int | None]
+
+
+class FormerAttempt(Model):
+    """An attempt that another one followed. A run's newest attempt stands in `runs`."""
+
+    __tablename__ = "attempts"
+
+    run_id: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    number: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    status: Mapped[int] = mapped_column(SmallInteger)
+    reason: Mapped[str | None]
+    node_id: Mapped[int | None] = mapped_column(BigKey)
+    started_at: Mapped[datetime | None] = mapped_column(Instant)
+    finished_at: Mapped[datetime | None] = mapped_column(Instant)
+    error: Mapped[str | None]
+    traceback: Mapped[str | None]
+    cpu_us: Mapped[int | None] = mapped_column(BigInteger)
+    peak_kb: Mapped[int | None]
+    exit_code: Mapped[int | None] = mapped_column(SmallInteger)
 
 
 class RunDetails(Model):
@@ -157,6 +190,9 @@ class RunDetails(Model):
     progress_done: Mapped[float | None]
     progress_total: Mapped[float | None]
     progress_message: Mapped[str | None]
+    late_status: Mapped[int | None] = mapped_column(SmallInteger)  # how a run called lost ended
+    late_at: Mapped[datetime | None] = mapped_column(Instant)
+    late_error: Mapped[str | None]
 
 
 class RunLog(Model):

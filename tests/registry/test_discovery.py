@@ -95,7 +95,7 @@ def test_both_sync_and_async_bodies_really_run(write_module: WriteModule) -> Non
 
     assert [what for what, _ in sys.modules["bodies"].seen] == ["plain", "fluid"]
     assert {day.isoformat() for _, day in sys.modules["bodies"].seen} == {"2026-05-31"}
-    assert (plain.is_async, plain.runs_in) == (False, None)
+    assert (plain.is_async, plain.runs_in) == (False, "process")
     assert (fluid.is_async, fluid.runs_in) == (True, "loop")
 
 

@@ -5,12 +5,26 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from flask_migrate import downgrade, upgrade
+from sqlalchemy import create_engine, text
 
 from aegis_web import create_app
 from aegis_web.config import load_settings
 from aegis_web.config_values import sqlite_path
+from aegis_web.database import Model
 from aegis_web.errors import AegisError
+from tests.support.databases import close_engines
 from tests.support.environment import settings_environment
+
+JOB_OF_0001 = """
+    INSERT INTO jobs (key, name, description, owner, tags, origin, declared, service, arguments,
+        "trigger", trigger_kind, zone, state, pause_reason, overlap, max_running, catch_up,
+        jitter_seconds, revision, created_at, created_by, updated_at, updated_by)
+    VALUES ('a', 'a', '', '', '[]', 'user', true, 's', '{}', '{}', 'cron', 'UTC', 'paused', '',
+        'skip', 1, 'latest', 0, 1, 0, '', 0, '')
+"""
 
 
 def test_a_database_of_a_newer_release_is_refused_with_the_cure(
@@ -20,3 +34,26 @@ def test_a_database_of_a_newer_release_is_refused_with_the_cure(
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(AegisError, match="start the newer release"):
         create_app(load_settings(settings_environment(data_dir)))
+
+
+def test_the_migrations_make_what_the_models_say(database_url: str) -> None:
+    engine = create_engine(database_url)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, Model.metadata) == []
+    engine.dispose()
+
+
+def test_each_migration_can_be_undone_and_done_again(database_url: str, data_dir: Path) -> None:
+    app = create_app(load_settings(settings_environment(data_dir, DATABASE_URL=database_url)))
+    engine = create_engine(database_url)
+    with app.app_context():
+        downgrade(revision="0001")
+        with engine.begin() as connection:
+            connection.execute(text(JOB_OF_0001))
+        upgrade()
+        with engine.connect() as connection:
+            (row,) = connection.execute(text("SELECT retries, priority, on_lost FROM jobs"))
+    engine.dispose()
+    close_engines(app)
+    assert tuple(row) == (0, 1, "mark")
