@@ -7,6 +7,7 @@ from threading import Event
 from typing import Any, Protocol
 
 from aegis_web.engine.output import Output
+from aegis_web.engine.retries import NEVER, Retry
 from aegis_web.runs.models import Lane, Reason, RunStatus
 
 
@@ -21,6 +22,7 @@ class JobFacts:
     service: str
     arguments: dict[str, Any]  # as stored: secrets encrypted
     timeout_seconds: int | None
+    retry: Retry = NEVER
 
 
 @dataclass(eq=False)
@@ -62,6 +64,7 @@ class Outcome:
     cpu_us: int | None = None
     peak_kb: int | None = None
     exit_code: int | None = None  # of a process of its own; -9: SIGKILL
+    error_types: tuple[str, ...] = ()  # retries.names_of what was raised
 
 
 class Executor(Protocol):

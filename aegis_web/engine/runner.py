@@ -12,6 +12,7 @@ from aegis_web.clock import utc_now_us
 from aegis_web.context import RunContext, running
 from aegis_web.engine.attempt import Attempt, Outcome
 from aegis_web.engine.output import captured
+from aegis_web.engine.retries import names_of
 from aegis_web.errors import AegisError
 from aegis_web.registry import Registry, ServiceFunction
 from aegis_web.runs.models import RunStatus
@@ -136,6 +137,7 @@ def failed(attempt: Attempt, started: int, error: BaseException) -> Outcome:
         utc_now_us(),
         error=first[:ERROR_LIMIT],
         traceback=text[-RESULT_LIMIT:],
+        error_types=names_of(type(error)),
     )
 
 
