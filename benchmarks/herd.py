@@ -23,7 +23,7 @@ from sqlalchemy import Engine, create_engine, event, text
 
 from aegis_web.database import Model, engine_options, tune
 from aegis_web.engine.scheduler import LedgerScheduler
-from aegis_web.registry import Registry
+from aegis_web.registry import Registry, service
 from aegis_web.system import models as _nodes  # noqa: F401  (its table is needed too)
 from aegis_web.vault import Vault
 
@@ -31,6 +31,7 @@ THREADS = 10
 LEAD = timedelta(seconds=2)  # between the last job stored and the herd
 
 
+@service(runs_in="thread")
 def noop() -> None:
     """Does nothing."""
 

@@ -11,11 +11,14 @@ from typing import Any
 from pydantic import SecretStr
 
 from aegis_web.context import current_run
+from aegis_web.registry import service
 
 called: list[object] = []
 release = threading.Event()
+in_thread = service(runs_in="thread")  # they share memory with the test
 
 
+@in_thread
 def note(text: str = "called") -> str:
     """Remembers that it was called."""
     called.append(text)
@@ -29,15 +32,18 @@ async def note_async(text: str = "async") -> str:
     return text
 
 
+@in_thread
 def fail() -> None:
     """Raises."""
     raise ValueError("the invoice has no number")
 
 
+@in_thread
 def nothing() -> None:
     """Does nothing."""
 
 
+@in_thread
 def wait_for_release() -> None:
     """Runs until the test lets it go or somebody stops it."""
     while not release.wait(0.01) and not current_run().stop_requested():
@@ -49,6 +55,7 @@ async def wait_forever() -> None:
     await asyncio.sleep(3600)
 
 
+@in_thread
 def speak() -> dict[str, object]:
     """Prints, logs, reports progress, and tells about its run."""
     run = current_run()
@@ -58,11 +65,13 @@ def speak() -> dict[str, object]:
     return {"run": run.run_id, "job": run.job_name, "attempt": run.attempt}
 
 
+@in_thread
 def pause_for(length: timedelta = timedelta(0)) -> None:
     """Sleeps."""
     time.sleep(length.total_seconds())
 
 
+@in_thread
 def speak_and_wait() -> None:
     """Says that it has begun, waits for the test, says that it has ended."""
     print("begun")
@@ -70,11 +79,13 @@ def speak_and_wait() -> None:
     print("ended")
 
 
+@in_thread
 def deaf() -> None:
     """Runs until the test lets it go; does not hear that it should stop."""
     release.wait(30)
 
 
+@in_thread
 def odd_result() -> object:
     """Returns what JSON cannot hold."""
     return object()
@@ -83,6 +94,7 @@ def odd_result() -> object:
 ask = None
 
 
+@in_thread
 def ask_until_released() -> None:
     """Uses the scheduler while it runs."""
     while not release.wait(0.01):
@@ -100,6 +112,7 @@ def _logged(function: Any) -> Any:
     return wrapper
 
 
+@in_thread
 @_logged
 async def note_behind_a_decorator() -> str:
     """Remembers that its body was awaited."""
@@ -108,6 +121,7 @@ async def note_behind_a_decorator() -> str:
     return "decorated"
 
 
+@in_thread
 def note_secret(token: SecretStr) -> str:
     """Says its secret aloud."""
     print(f"the token is {token.get_secret_value()}")
@@ -130,11 +144,13 @@ class _Unreadable(Exception):
         raise ValueError("no text")
 
 
+@in_thread
 def raise_unreadable() -> None:
     """Raises what cannot be read."""
     raise _Unreadable
 
 
+@in_thread
 def deep_result() -> object:
     """Returns what is nested too deeply to be written as JSON."""
     value: list[Any] = []
@@ -148,11 +164,13 @@ class _Angry:
         raise KeyError("no \x00 format")
 
 
+@in_thread
 def angry_result() -> object:
     """Returns what raises when it is written as JSON."""
     return _Angry()
 
 
+@in_thread
 def say_secret_in_all_ways(token: SecretStr) -> dict[str, str]:
     """Says its secret as it is, escaped, and line by line."""
     text = token.get_secret_value()

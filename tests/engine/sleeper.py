@@ -5,9 +5,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from aegis_web.context import current_run
+from aegis_web.registry import service
 from tests.engine.witness import testify
 
 
+@service(runs_in="thread")
 def sleep_on() -> None:
     """Testifies and waits for a stop."""
     testify()

@@ -5,10 +5,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from aegis_web.context import current_run
+from aegis_web.registry import service
 
 JOBS = 10
 
 
+@service(runs_in="thread")
 def testify() -> None:
     """Writes down that it ran, for which fire time, and in which process."""
     run = current_run()
