@@ -3,14 +3,37 @@
 Knows no database: `store` keeps and compares what is said here.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from inspect import signature
+from types import MappingProxyType
 from typing import Any
 
 from apscheduler.job import Job as ApsJob
 
 from aegis_web.engine.changes import NewJob
+from aegis_web.engine.policy_rules import check
+from aegis_web.errors import Invalid
 from aegis_web.jobs.models import CatchUp
+from aegis_web.registry import ServiceFunction
+
+OUR_WORDS = (
+    "overlap",
+    "catch_up",
+    "timeout_seconds",
+    "retries",
+    "retry_delay_seconds",
+    "retry_backoff",
+    "retry_errors",
+    "on_lost",
+    "priority",
+    "queue_limit",
+)  # policies that `add_job` takes by our names, because APScheduler has none for them
+THEIR_WORDS = {
+    "grace_seconds": "misfire_grace_time",
+    "max_running": "max_instances",
+    "jitter_seconds": "jitter",
+}
 
 
 @dataclass(frozen=True)
@@ -29,6 +52,7 @@ class LedgerJob(ApsJob):
     declared: Declared
     floating = False  # its trigger took its start from the moment of the declaration
     jitter_seconds = 0
+    own: Mapping[str, Any] = MappingProxyType({})  # policies given by our names
 
     def _modify(self, **changes: Any) -> None:
         """As APScheduler's; new `args` replace the stored ones of the same places."""
@@ -57,12 +81,20 @@ def fixed_part(job: LedgerJob) -> dict[str, Any]:
     return {name: value for name, value in trigger.items() if name not in ("anchor", "at")}
 
 
-def policies(job: LedgerJob) -> dict[str, Any]:
-    """Our policies for the options that APScheduler's users know; only those that were given."""
+def policies(job: LedgerJob, function: ServiceFunction | None = None) -> dict[str, Any]:
+    """Our policies for the options of a declaration; only those that were given.
+
+    What was not given is as the registration of `function` says, if it does.
+    """
     given: dict[str, Any] = {}
+    if function is not None and function.retries:
+        given["retries"] = function.retries
     if hasattr(job, "misfire_grace_time"):
         given["grace_seconds"] = job.misfire_grace_time
-        late = job.misfire_grace_time is None
+    elif function is not None and function.grace_seconds is not None:
+        given["grace_seconds"] = function.grace_seconds
+    if "grace_seconds" in given:
+        late = given["grace_seconds"] is None
         given["catch_up"] = CatchUp.LATEST if late else CatchUp.NONE
     if hasattr(job, "coalesce"):
         given["catch_up"] = given.get("catch_up", CatchUp.LATEST) if job.coalesce else CatchUp.ALL
@@ -70,4 +102,15 @@ def policies(job: LedgerJob) -> dict[str, Any]:
         given["max_running"] = job.max_instances
     if job.jitter_seconds:
         given["jitter_seconds"] = job.jitter_seconds
-    return given
+    return {**given, **job.own}
+
+
+def checked_policies(job: LedgerJob, function: ServiceFunction) -> dict[str, Any]:
+    """`policies`, ready to be stored. Raises: Invalid by the words that `add_job` takes."""
+    found = policies(job, function)
+    errors = check(found, job.trigger.trigger, function)
+    if errors:
+        raise Invalid({THEIR_WORDS.get(name, name): text for name, text in errors.items()})
+    if "retry_errors" in found:
+        found["retry_errors"] = list(found["retry_errors"])
+    return found

@@ -37,7 +37,7 @@ from aegis_web.config import Settings
 from aegis_web.database import WRITE
 from aegis_web.discovery import DECLARE, declaration_refused, refusal_of
 from aegis_web.engine import output
-from aegis_web.engine.aps_jobs import LedgerJob
+from aegis_web.engine.aps_jobs import OUR_WORDS, LedgerJob
 from aegis_web.engine.attempt import Attempt, Outcome
 from aegis_web.engine.executors.loop import LoopExecutor
 from aegis_web.engine.executors.threads import ThreadExecutor
@@ -125,9 +125,11 @@ class LedgerScheduler(BackgroundScheduler):
     ) -> LedgerJob:
         """APScheduler's `add_job`. Before the start it declares; afterwards it stores at once.
 
-        Without an id the job is known by its function's stable name.
+        Without an id the job is known by its function's stable name. Besides the arguments of the
+        trigger it takes our policies by name: `retries=3`, `timeout_seconds=600` and the like.
         Raises: Invalid for arguments, options or triggers that cannot be kept.
         """
+        own = {name: trigger_args.pop(name) for name in OUR_WORDS if name in trigger_args}
         options = {
             "misfire_grace_time": misfire_grace_time,
             "coalesce": coalesce,
@@ -146,6 +148,7 @@ class LedgerScheduler(BackgroundScheduler):
             **{key: value for key, value in options.items() if value is not undefined},
         )
         job.anonymous, job.unnamed = id is None, name is None
+        job.own = own
         job.jitter_seconds = jitter_of(trigger, trigger_args)
         job.floating = starts_when_declared(trigger, trigger_args)
         job.declared = self.store.declared(job)

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from aegis_web.audit.models import CODE, Actor
 from aegis_web.engine import changes, ledger
-from aegis_web.engine.aps_jobs import Declared, LedgerJob, fixed_part, policies
+from aegis_web.engine.aps_jobs import Declared, LedgerJob, checked_policies, fixed_part, policies
 from aegis_web.engine.changes import NewJob
 from aegis_web.engine.triggers import (
     DateTrigger,
@@ -96,7 +96,7 @@ class SQLAlchemyStore(BaseJobStore):
         function = self._registry.add(job.func)
         arguments = function.check(function.bind(job.args, job.kwargs))
         sealed = function.seal(arguments, self._vault)
-        policy = policies(job)
+        policy = checked_policies(job, function)
         facts = {
             "service": function.name,
             "arguments": sealed,
