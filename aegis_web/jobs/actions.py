@@ -5,7 +5,6 @@ What becomes of fire times meanwhile is `engine.changes`' business.
 
 import re
 import unicodedata
-from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +19,7 @@ from aegis_web.engine.triggers import from_json
 from aegis_web.errors import Conflict, Invalid, NotFound
 from aegis_web.extensions import transaction
 from aegis_web.jobs.definition import NAME_LIMIT, Definition
+from aegis_web.jobs.groups import put_group
 from aegis_web.jobs.models import CatchUp, Job, Origin
 from aegis_web.jobs.queries import registry, vault
 from aegis_web.registry import ServiceFunction
@@ -58,6 +58,7 @@ def create_job(wanted: Definition, actor: Actor) -> int:
         try:
             with transaction() as session:
                 refuse_taken_name(session, wanted.name)
+                put_group(session, wanted.group_name, wanted.group_limit, actor)
                 new = _new_job(session, wanted, function.name, arguments)
                 return changes.add(session, new, actor).id
         except (Conflict, IntegrityError):
@@ -71,8 +72,9 @@ def update_job(job_id: int, revision: int, wanted: Definition, actor: Actor) -> 
     Raises: JobGone; StaleEdit when somebody else changed the job; Invalid by field.
     """
     function, arguments = _checked(wanted)
-    values = {field.name: getattr(wanted, field.name) for field in fields(wanted)}
-    values |= {"service": function.name, "arguments": arguments, "tags": list(wanted.tags)}
+    values = {name: getattr(wanted, name) for name in changes.DEFINITION}
+    values |= {"service": function.name, "arguments": arguments}
+    values |= {name: list(getattr(wanted, name)) for name in ("tags", "retry_errors")}
     with transaction() as session:
         job = locked(session, job_id)
         if job.revision != revision:
@@ -80,6 +82,7 @@ def update_job(job_id: int, revision: int, wanted: Definition, actor: Actor) -> 
             raise StaleEdit(job)
         if wanted.name != job.name:
             refuse_taken_name(session, wanted.name, job_id)
+        put_group(session, wanted.group_name, wanted.group_limit, actor)
         changes.change(session, job, values, registry(), actor)
 
 
@@ -215,17 +218,14 @@ def _new_job(
         description=wanted.description,
         owner=wanted.owner,
         tags=wanted.tags,
-        grace_seconds=wanted.grace_seconds,
-        overlap=wanted.overlap,
-        catch_up=wanted.catch_up,
-        timeout_seconds=wanted.timeout_seconds,
+        **wanted.policies,
     )
 
 
 def _checked(wanted: Definition) -> tuple[ServiceFunction, dict[str, Any]]:
     """The service function and the sealed arguments of a definition. Raises: Invalid."""
-    errors = wanted.errors()
     function = registry().find(wanted.service)
+    errors = wanted.errors(function)
     if function is None:
         errors["service"] = unknown_service(wanted.service)
     if errors:

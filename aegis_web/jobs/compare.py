@@ -8,9 +8,10 @@ from typing import Any
 from aegis_web.engine.triggers import Trigger, from_json
 from aegis_web.jobs.definition import Definition
 from aegis_web.jobs.forms import LABELS
-from aegis_web.jobs.models import CatchUp, Job, Overlap
-from aegis_web.jobs.policy_form import CATCH_UP_WORDS, DEFAULT_GRACE, OVERLAP_WORDS, seconds_text
+from aegis_web.jobs.models import Job
+from aegis_web.jobs.policy_words import Shared, policy_sentences
 from aegis_web.jobs.queries import masked_arguments, registry
+from aegis_web.jobs.screens import shared_things
 
 NOTHING = "–"
 
@@ -26,7 +27,9 @@ class Difference:
 
 def differences(stored: Job, wanted: Definition) -> list[Difference]:
     """The fields in which `wanted` is not what is stored, in the order of the form."""
-    theirs, yours = texts_of(stored, from_json(stored.trigger)), texts_of(wanted, wanted.trigger)
+    shared = shared_things()
+    theirs = texts_of(stored, from_json(stored.trigger), shared)
+    yours = texts_of(wanted, wanted.trigger, shared)
     labels = dict.fromkeys([*theirs, *yours])
     return [
         Difference(label, theirs.get(label, NOTHING), yours.get(label, NOTHING))
@@ -35,7 +38,7 @@ def differences(stored: Job, wanted: Definition) -> list[Difference]:
     ]
 
 
-def texts_of(job: Job | Definition, trigger: Trigger) -> dict[str, str]:
+def texts_of(job: Job | Definition, trigger: Trigger, shared: Shared) -> dict[str, str]:
     """What a job or a definition says, by the labels of the form. Secrets are bullets."""
     function = registry().find(job.service)
     return {
@@ -46,10 +49,7 @@ def texts_of(job: Job | Definition, trigger: Trigger) -> dict[str, str]:
         LABELS["tags"]: ", ".join(job.tags) or NOTHING,
         LABELS["owner"]: job.owner or NOTHING,
         LABELS["description"]: job.description or NOTHING,
-        LABELS["overlap"]: OVERLAP_WORDS[Overlap(job.overlap)],
-        LABELS["catch_up"]: CATCH_UP_WORDS[CatchUp(job.catch_up)],
-        LABELS["grace"]: seconds_text(job.grace_seconds) or DEFAULT_GRACE,
-        LABELS["timeout"]: seconds_text(job.timeout_seconds) or NOTHING,
+        **policy_sentences(job, function, shared),
     }
 
 

@@ -5,15 +5,33 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from aegis_web.engine import policy_rules
 from aegis_web.engine.triggers import Trigger
-from aegis_web.jobs.models import CatchUp, Overlap
+from aegis_web.jobs.models import Backoff, CatchUp, OnLost, Overlap, Priority
+from aegis_web.registry import ServiceFunction
 
 NAME_LIMIT = 200  # characters
 DESCRIPTION_LIMIT = 10_000
 OWNER_LIMIT = 200
 TAGS_LIMIT = 20
 TAG_LIMIT = 50  # characters
-LONGEST_SECONDS = 30 * 86_400  # of a grace time or a timeout
+POLICIES = (
+    "grace_seconds",
+    "overlap",
+    "max_running",
+    "catch_up",
+    "timeout_seconds",
+    "jitter_seconds",
+    "retries",
+    "retry_delay_seconds",
+    "retry_backoff",
+    "retry_errors",
+    "on_lost",
+    "group_name",
+    "calendar_id",
+    "priority",
+    "queue_limit",
+)
 
 
 @dataclass(frozen=True)
@@ -29,15 +47,37 @@ class Definition:
     tags: tuple[str, ...] = ()
     grace_seconds: int | None = None  # None: up to the next fire time, at most one hour
     overlap: Overlap = Overlap.SKIP
+    max_running: int = 1  # runs at once, unless overlap is RUN
     catch_up: CatchUp = CatchUp.LATEST
     timeout_seconds: int | None = None  # None: what the service function says, else no limit
+    jitter_seconds: int = 0
+    retries: int = 0  # further attempts after the first
+    retry_delay_seconds: int = 60
+    retry_backoff: Backoff = Backoff.FIXED
+    retry_errors: tuple[str, ...] = ()  # empty: any error
+    on_lost: OnLost = OnLost.MARK
+    group_name: str | None = None
+    group_limit: int | None = None  # None: as the group has it; 1 in a new one
+    calendar_id: int | None = None
+    priority: Priority = Priority.NORMAL
+    queue_limit: int | None = None  # None: only the limit for all jobs
 
-    def errors(self) -> dict[str, str]:
-        """What is wrong with its texts and numbers, by field."""
+    @property
+    def policies(self) -> dict[str, Any]:
+        """Its policies by the names of a job's columns."""
+        return {name: getattr(self, name) for name in POLICIES}
+
+    def errors(self, function: ServiceFunction | None) -> dict[str, str]:
+        """What is wrong with its texts and policies, by their names."""
         return {
             **text_errors(self.name, self.description, self.owner, self.tags),
-            **seconds_errors(self.grace_seconds, self.timeout_seconds),
+            **self.policy_errors(function),
         }
+
+    def policy_errors(self, function: ServiceFunction | None) -> dict[str, str]:
+        """What is wrong with its policies for that function and its trigger, by their names."""
+        policies = {**self.policies, "group_limit": self.group_limit}
+        return policy_rules.check(policies, self.trigger, function)
 
 
 def text_errors(name: str, description: str, owner: str, tags: Sequence[str]) -> dict[str, str]:
@@ -49,16 +89,6 @@ def text_errors(name: str, description: str, owner: str, tags: Sequence[str]) ->
         "tags": _tags_error(tags),
     }
     return {name: text for name, text in found.items() if text}
-
-
-def seconds_errors(grace_seconds: int | None, timeout_seconds: int | None) -> dict[str, str]:
-    """What is wrong with a job's policies in seconds, by field."""
-    errors = {}
-    if grace_seconds is not None and not 0 <= grace_seconds <= LONGEST_SECONDS:
-        errors["grace"] = "A run may start late by 0 seconds up to 30 days. Choose a time in there."
-    if timeout_seconds is not None and not 1 <= timeout_seconds <= LONGEST_SECONDS:
-        errors["timeout"] = "A timeout is 1 second up to 30 days long. Choose a time in there."
-    return errors
 
 
 def _name_error(name: str) -> str | None:

@@ -4,16 +4,17 @@ What was typed is kept as it was, apart from secrets, which never travel back.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any
 
+from aegis_web.calendars.queries import calendar_names
 from aegis_web.engine.triggers import Trigger, from_json
 from aegis_web.errors import Invalid
 from aegis_web.jobs.actions import ARGUMENT, unknown_service
 from aegis_web.jobs.definition import DESCRIPTION_LIMIT, Definition, text_errors
 from aegis_web.jobs.models import Job
-from aegis_web.jobs.policy_form import PolicyFields
+from aegis_web.jobs.policy_form import PolicyFields, by_field
 from aegis_web.jobs.queries import registry
 from aegis_web.jobs.trigger_form import TriggerFields
 from aegis_web.parameters import Control, Typed
@@ -35,11 +36,22 @@ LABELS = {
     "owner": "Owner",
     "description": "Description",
     "overlap": "If it still runs",
+    "max_running": "Runs of it at once",
+    "group": "Concurrency group",
+    "group_limit": "Runs of the group at once",
+    "priority": "Priority",
+    "queue_limit": "Waiting runs at most",
     "catch_up": "If fire times were missed",
     "grace": "May start late by",
     "timeout": "Timeout",
+    "retries": "Further attempts",
+    "retry_delay": "Time before the next attempt",
+    "retry_backoff": "Time before further ones",
+    "retry_errors": "Only after these errors",
+    "on_lost": "If its process dies",
+    "calendar": "Blackout calendar",
+    "jitter": "Spread",
 }
-POLICIES = ("overlap", "catch_up", "grace", "timeout")
 
 
 @dataclass(frozen=True)
@@ -83,11 +95,13 @@ class JobForm:
     @property
     def policies_matter(self) -> bool:
         """Whether the folded part should stand open: something in it is unusual or wrong."""
-        return not self.policies.usual or any(name in self.errors for name in POLICIES)
+        return not self.policies.usual or any(
+            field.name in self.errors for field in fields(self.policies)
+        )
 
     def with_errors(self, errors: Mapping[str, str]) -> "JobForm":
         """The same form with these messages."""
-        return replace(self, errors=dict(errors), wanted=None)
+        return replace(self, errors=by_field(errors), wanted=None)
 
 
 def empty_form(service: str, zone: str) -> JobForm:
@@ -105,7 +119,7 @@ def form_of(job: Job) -> JobForm:
         owner=job.owner,
         tags=", ".join(job.tags),
         trigger=TriggerFields.from_trigger(from_json(job.trigger)),
-        policies=PolicyFields.from_job(job),
+        policies=PolicyFields.from_job(job, registry().find(job.service)),
         arguments=job.arguments,
     )
 
@@ -146,7 +160,9 @@ def read_form(form: Any, now: datetime, job: Job | None = None) -> JobForm:
         values["arguments"], wrong, _ = function.parse_form(form, ARGUMENT, stored)
         errors |= {f"{ARGUMENT}{name}": text for name, text in wrong.items()}
     collect(errors, lambda: values.update(trigger=typed.trigger.read(now, stored_trigger(job))))
-    collect(errors, lambda: values.update(typed.policies.read(function)))
+    trigger = values.get("trigger")
+    read_policies = typed.policies.read
+    collect(errors, lambda: values.update(read_policies(function, trigger, calendar_names())))
     if errors:
         return typed.with_errors(in_order(errors))
     assert function is not None

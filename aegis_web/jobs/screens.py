@@ -6,14 +6,27 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from aegis_web.calendars.queries import calendar_names
 from aegis_web.clock import utc_now
 from aegis_web.engine.decide import BACKLOG_CAP
 from aegis_web.engine.triggers import Trigger
 from aegis_web.errors import Invalid
+from aegis_web.jobs.groups import group_limits
 from aegis_web.jobs.models import CatchUp, JobState
-from aegis_web.jobs.policy_form import CATCH_UP_WORDS, DEFAULT_GRACE, OVERLAP_WORDS
+from aegis_web.jobs.policy_form import placeholders
+from aegis_web.jobs.policy_words import (
+    BACKOFF_WORDS,
+    CATCH_UP_WORDS,
+    DEFAULT_GRACE,
+    NOT_IDEMPOTENT,
+    ON_LOST_WORDS,
+    OVERLAP_WORDS,
+    PRIORITY_WORDS,
+    Shared,
+)
 from aegis_web.jobs.queries import JobRow, next_times
 from aegis_web.jobs.trigger_form import DAYS, PRESETS, UNITS, TriggerFields
+from aegis_web.registry import ServiceFunction
 from aegis_web.web.zones import viewer_zone, zones
 
 SOON = timedelta(minutes=1)
@@ -46,8 +59,13 @@ def preview_of(fields: TriggerFields, stored: Trigger | None) -> Preview:
     )
 
 
-def form_choices() -> dict[str, Any]:
-    """What the form of a job offers."""
+def shared_things() -> Shared:
+    """The groups and calendars that there are. Two queries."""
+    return Shared(group_limits(), calendar_names())
+
+
+def form_choices(function: ServiceFunction | None) -> dict[str, Any]:
+    """What the form of a job of that service function offers."""
     return {
         "zone_names": zones(),
         "presets": PRESETS,
@@ -56,6 +74,12 @@ def form_choices() -> dict[str, Any]:
         "overlaps": OVERLAP_WORDS,
         "catch_ups": CATCH_UP_WORDS,
         "default_grace": DEFAULT_GRACE,
+        "priorities": {str(priority.value): word for priority, word in PRIORITY_WORDS.items()},
+        "backoffs": BACKOFF_WORDS,
+        "on_losts": ON_LOST_WORDS,
+        "not_idempotent": NOT_IDEMPOTENT if function and not function.idempotent else None,
+        "placeholders": placeholders(function),
+        "shared": shared_things(),
     }
 
 

@@ -28,9 +28,15 @@ from aegis_web.jobs.forms import (
     typed_form,
 )
 from aegis_web.jobs.models import CatchUp, Job
-from aegis_web.jobs.policy_form import policy_words
+from aegis_web.jobs.policy_words import policy_sentences
 from aegis_web.jobs.queries import RunMark
-from aegis_web.jobs.screens import catch_up_choice, form_choices, list_poll, preview_of
+from aegis_web.jobs.screens import (
+    catch_up_choice,
+    form_choices,
+    list_poll,
+    preview_of,
+    shared_things,
+)
 from aegis_web.jobs.trigger_form import TriggerFields, kinds_for
 from aegis_web.runs.queries import runs_of_job
 from aegis_web.web.charts import Sparkline, SparkRun, sparkline
@@ -103,7 +109,7 @@ def show(job_id: int) -> Response:
         job=job,
         detail=detail,
         arguments=argument_texts(job.service, job.arguments),
-        policies=policy_words(job, detail.function),
+        policies=policy_sentences(job, detail.function, shared_things()),
         declared=queries.is_declared(job),
         runs=runs_of_job(job_id, RUNS_SHOWN),
         tag_url=lambda tag: page_url(JobFilter(tag=tag)),
@@ -157,13 +163,6 @@ def preview() -> Response:
         return fragment("jobs/_preview.html", preview=preview_of(fields, stored_trigger(job)))
     form = redrawn(JobForm(trigger=fields))
     return fragment("jobs/_trigger.html", **trigger_context(form, job))
-
-
-@bp.get("/arguments")
-def arguments() -> Response:
-    """The controls of another service function's parameters."""
-    form = empty_form(request.args.get("service", ""), "UTC")
-    return fragment("jobs/_arguments.html", form=form, job=None)
 
 
 @bp.post(f"{ONE}/pause")
@@ -289,7 +288,7 @@ def trigger_context(form: JobForm, job: Job | None) -> dict[str, Any]:
         "job": job,
         "preview": preview_of(form.trigger, stored),
         "kinds": kinds_for(stored),
-        **form_choices(),
+        **form_choices(form.function),
     }
 
 

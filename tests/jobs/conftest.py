@@ -14,7 +14,7 @@ from aegis_web.engine.triggers import CronTrigger, zone_named
 from aegis_web.extensions import transaction
 from aegis_web.jobs.actions import create_job
 from aegis_web.jobs.definition import Definition
-from aegis_web.jobs.models import Job
+from aegis_web.jobs.models import Calendar, Job
 from aegis_web.runs.models import Run
 from tests.support.applications import MakeApp
 
@@ -37,8 +37,20 @@ FORM: dict[str, Any] = {
     "description": "What the board reads.",
     "overlap": "skip",
     "catch_up": "latest",
+    "max_running": "",
+    "group": "",
+    "group_limit": "",
+    "priority": "1",
+    "queue_limit": "",
     "grace": "",
     "timeout": "",
+    "retries": "",
+    "retry_delay": "",
+    "retry_backoff": "fixed",
+    "retry_errors": "",
+    "on_lost": "mark",
+    "calendar": "",
+    "jitter": "",
 }
 
 
@@ -94,6 +106,15 @@ def audit(app: Flask, job_id: int) -> list[AuditEntry]:
         query = select(AuditEntry).where(AuditEntry.subject == f"job:{job_id}")
         query = query.where(AuditEntry.action != "job.create").order_by(AuditEntry.id)
         return list(session.scalars(query))
+
+
+def make_calendar(app: Flask, name: str = "Freeze", *periods: dict[str, str]) -> int:
+    """A blackout calendar in Berlin; its number."""
+    with app.app_context(), transaction() as session:
+        calendar = Calendar(name=name, zone="Europe/Berlin", periods=list(periods))
+        session.add(calendar)
+        session.flush()
+        return calendar.id
 
 
 def change(app: Flask, job_id: int, **values: Any) -> None:

@@ -22,6 +22,11 @@ async def call_partner(token: SecretStr, path: str = "/") -> None:
     """Call the partner."""
 
 
+@service(name="fetch_rates", title="Fetch rates", retries=2, timeout_seconds=90, idempotent=True)
+def fetch_rates() -> None:
+    """Fetch rates."""
+
+
 @service(name="tidy_up", title="Tidy up", category="Reports")
 def tidy_up() -> None:
     """Tidy up."""

@@ -38,7 +38,7 @@ def test_it_says_when_what_and_by_whom(admin: Browser) -> None:
         "ann@example.org",
         "Team Blue",
         "What the board reads.",
-        "Skip the new run",
+        "The new run is skipped.",
         "15m",
         "by alice@example.org",
         "No runs yet",

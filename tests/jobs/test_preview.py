@@ -1,5 +1,7 @@
 """The previews of the form: next fire times, the cron builder, another function's arguments."""
 
+import re
+
 import pytest
 import time_machine
 from flask import Flask
@@ -103,16 +105,22 @@ def test_without_script_the_buttons_redraw_the_form_and_store_nothing(
     assert len(jobs(app)) == before
 
 
-def test_another_function_brings_its_own_arguments(admin: Browser) -> None:
-    page = text_of(admin.get("/jobs/arguments?service=call_partner"))
-    assert page.lstrip().startswith('<div id="jobs-arguments">')
+def test_another_function_brings_its_arguments_and_defaults_and_keeps_what_was_typed(
+    admin: Browser,
+) -> None:
+    typed = {**FORM, "service": "call_partner", "retry_errors": "OSError"}
+    page = text_of(admin.post("/jobs/new", data=typed, headers={"HX-Request": "true"}))
+    assert page.lstrip().startswith('<form id="jobs-form"')
     assert 'name="arg.token"' in page
     assert 'type="password"' in page
+    assert re.search(r'name="grace" value=""[^>]*placeholder="2m"', page)
+    assert 'name="retry_errors" value="OSError"' in page
+    assert 'value="Daily report"' in page
 
 
 @pytest.mark.parametrize("name", ["", "os.system", "%00", "x" * 9000])
 def test_an_unknown_function_has_none(admin: Browser, name: str) -> None:
-    answer = admin.get(f"/jobs/arguments?service={name}")
+    answer = admin.post("/jobs/new", data={**FORM, "service": name.replace("%00", "\0")})
     assert answer.status_code == 200
     assert "Choose what the job runs" in text_of(answer)
 
