@@ -18,7 +18,7 @@ from aegis_web.clock import from_us, to_us
 from aegis_web.engine import ledger
 from aegis_web.engine.claim import lane_of
 from aegis_web.engine.decide import Due, Policy, Verdict, decide, due, summary
-from aegis_web.engine.triggers import DateTrigger, Trigger, from_json
+from aegis_web.engine.triggers import DateTrigger, Trigger, from_json, seeded
 from aegis_web.errors import Conflict, Invalid
 from aegis_web.jobs.models import (
     Backoff,
@@ -112,7 +112,9 @@ def add(session: Session, new: NewJob, actor: Actor) -> Job:
     if session.scalar(select(Job.id).where(Job.key == new.key, Job.deleted_at.is_(None))):
         raise Conflict(f"There is already a job {new.key!r}. Choose another name.")
     now = now_of(session)
-    trigger = new.trigger if new.first_run_at is None else moved(new.trigger, new.first_run_at)
+    trigger = seeded(new.trigger, new.key)
+    if new.first_run_at is not None:
+        trigger = moved(trigger, new.first_run_at)
     first = new.first_run_at or first_fire_time(trigger, now)
     state = JobState.ACTIVE if first else JobState.FINISHED
     job = Job(
@@ -182,7 +184,7 @@ def change(
     A new trigger rules from now on; what the old one owed until now is settled first.
     """
     before, stored = definition(job), dict(job.arguments)
-    trigger = values.get("trigger")
+    trigger = seeded(values["trigger"], job.key) if "trigger" in values else None
     retimed = trigger is not None and trigger.to_json() != before["trigger"]
     if job.state == JobState.PAUSED and retimed:
         settle(session, job, registry, passed=Reason.PAUSED)

@@ -3,7 +3,7 @@
 Five fields (minute, hour, day of month, month, day of week) with the meaning that Debian's cron
 gives them, or one of @yearly to @hourly. docs/cron.md is the reference for people.
 
-Source: crontab(5) and cron(8) of Debian; L, W and # as in Quartz.
+Source: crontab(5) and cron(8) of Debian; L, W and # as in Quartz, H as in Jenkins.
 """
 
 import re
@@ -24,6 +24,7 @@ from aegis_web.engine.cronfields import (
     read_field,
     shown,
 )
+from aegis_web.engine.cronhash import plain_field, says_hashed
 from aegis_web.engine.daytimes import (
     LAST,
     Dates,
@@ -82,9 +83,11 @@ class CronError(Invalid, ValueError):
 
 @dataclass(frozen=True)
 class CronExpression:
-    """A crontab expression; two are equal when their texts are."""
+    """A crontab expression; two are equal when their texts and seeds are."""
 
     text: str  # as typed, with single spaces
+    seed: str  # what an `H` was chosen by; empty without one, or while nobody has given it
+    hashed: bool = field(repr=False, compare=False)  # there is an `H`
     pattern: DayTimes = field(repr=False, compare=False)
     fixed: bool = field(repr=False, compare=False)  # the "fixed time" rule of cron(8) applies
 
@@ -113,8 +116,8 @@ class CronExpression:
 
 
 @lru_cache(maxsize=4096)
-def parse(text: str) -> CronExpression:
-    """The expression that `text` writes.
+def parse(text: str, seed: str = "") -> CronExpression:
+    """The expression that `text` writes; an `H` in it is chosen by `seed`.
 
     Raises: CronError, naming the field, what it says and what is allowed; also for an
     expression that no calendar day ever fits, such as 30 February.
@@ -129,6 +132,9 @@ def parse(text: str) -> CronExpression:
     fields = _shorthand(parts).split() if parts[0].startswith("@") else parts
     if len(fields) != 5:
         raise CronError(_wrong_number(parts))
+    hashed = any(map(says_hashed, fields))
+    if hashed:
+        fields = _without_hashes(fields, seed)
     minute, hour = _plain(MINUTE, fields[0]), _plain(HOUR, fields[1])
     dates_read, dates = _dates(fields[2])
     month = _plain(MONTH, fields[3])
@@ -139,7 +145,17 @@ def parse(text: str) -> CronExpression:
         raise CronError(_never(fields))
     pattern = DayTimes(rule, TimesOfDay(hour.values, minute.values, (0,)))
     fixed = not (minute.starts_with_star or hour.starts_with_star)
-    return CronExpression(" ".join(parts), pattern, fixed)
+    return CronExpression(" ".join(parts), seed if hashed else "", hashed, pattern, fixed)
+
+
+def _without_hashes(fields: Sequence[str], seed: str) -> list[str]:
+    plain = []
+    for kind, text in zip(FIELDS, fields, strict=True):
+        try:
+            plain.append(plain_field(kind, text, seed))
+        except BadField as reason:
+            raise _refusal(kind, text, reason) from None
+    return plain
 
 
 def _shorthand(parts: Sequence[str]) -> str:

@@ -130,7 +130,7 @@ def _hint(kind: FieldKind, part: str) -> str | None:
     if part == "?":
         return '"?" belongs to other schedulers; write *'
     if re.fullmatch(r"h(\(.*\))?(/[0-9]+)?", part):
-        return '"H" (a hashed value) is not supported; write a number of your own choice'
+        return '"H" stands alone, as H/15 or as H(0-29) in a cron expression; write a number here'
     if part.startswith("-") or re.fullmatch(r"[0-9]*\.[0-9]+", part):
         return f'"{shown(part)}" is not a whole number from {kind.low} up'
     for name in kind.names:

@@ -132,7 +132,8 @@ class CronTrigger(_Recurring):
     def to_json(self) -> dict[str, Any]:
         """The trigger as plain values, for `from_json`."""
         named = {"kind": self.kind, "expression": self.expression.text, "zone": self.zone.key}
-        return {**named, **self._limits_json()}
+        seed = {"seed": self.expression.seed} if self.expression.seed else {}
+        return {**named, **seed, **self._limits_json()}
 
 
 @dataclass(frozen=True)

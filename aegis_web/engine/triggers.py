@@ -5,6 +5,7 @@ of the product imports all of it from here.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -42,6 +43,7 @@ __all__ = [
     "from_json",
     "jitter_of",
     "preview",
+    "seeded",
     "starts_when_declared",
     "zone_named",
 ]
@@ -52,6 +54,8 @@ KEYS = {
     "interval": ("every", "unit", "anchor"),
     "date": ("at",),
 }  # what each kind needs besides "kind" and "zone"
+LIMITS = {"starts_at", "ends_at"}
+OPTIONAL = {"cron": LIMITS | {"seed"}, "fields": LIMITS, "interval": LIMITS, "date": set()}
 
 
 def from_json(data: Mapping[str, Any]) -> Trigger:
@@ -65,9 +69,19 @@ def from_json(data: Mapping[str, Any]) -> Trigger:
     required = {"kind", "zone", *KEYS[kind]}
     for name in required - data.keys():
         raise Invalid({name: f"A trigger of kind {kind} needs it."})
-    for name in data.keys() - required - (set() if kind == "date" else {"starts_at", "ends_at"}):
+    for name in data.keys() - required - OPTIONAL[kind]:
         raise Invalid({name: f"A trigger of kind {kind} has no such value."})
     return _read(kind, data)
+
+
+def seeded(trigger: Trigger, seed: str, *, again: bool = False) -> Trigger:
+    """`trigger` with a seed for the `H` in its cron expression, if it has one without a seed;
+    `again`: with another seed than it has."""
+    if not isinstance(trigger, CronTrigger) or not trigger.expression.hashed:
+        return trigger
+    if trigger.expression.seed and not again:
+        return trigger
+    return replace(trigger, expression=cron.parse(trigger.expression.text, seed))
 
 
 def preview(trigger: Trigger, after: datetime, n: int) -> list[datetime]:
@@ -87,7 +101,8 @@ def _read(kind: str, data: Mapping[str, Any]) -> Trigger:
     starts_at = _instant(data, "starts_at") if "starts_at" in data else None
     ends_at = _instant(data, "ends_at") if "ends_at" in data else None
     if kind == "cron":
-        return CronTrigger(cron.parse(str(data["expression"])), zone, starts_at, ends_at)
+        expression = cron.parse(str(data["expression"]), str(data.get("seed", "")))
+        return CronTrigger(expression, zone, starts_at, ends_at)
     if kind == "fields":
         if not isinstance(data["fields"], Mapping):
             raise Invalid({"fields": "This needs the fields by name."})

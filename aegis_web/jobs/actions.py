@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from aegis_web.audit.models import Actor
 from aegis_web.engine import changes
 from aegis_web.engine.changes import NewJob
-from aegis_web.engine.triggers import from_json
+from aegis_web.engine.triggers import from_json, seeded
 from aegis_web.errors import Conflict, Invalid, NotFound
 from aegis_web.extensions import transaction
 from aegis_web.jobs.definition import NAME_LIMIT, Definition
@@ -95,7 +95,8 @@ def clone_job(job_id: int, actor: Actor) -> int:
         job = locked(session, job_id)
         name = copy_name(session, job.name)
         copied = {field: getattr(job, field) for field in changes.DEFINITION}
-        copied |= {"name": name, "trigger": from_json(job.trigger), "tags": tuple(job.tags)}
+        trigger = seeded(from_json(job.trigger), name, again=True)
+        copied |= {"name": name, "trigger": trigger, "tags": tuple(job.tags)}
         new = NewJob(key=unused_key(session, name), paused=True, **copied)
         copy = changes.add(session, new, actor)
         copy.problem = changes.problem_of(copy, registry())

@@ -58,11 +58,12 @@ class TriggerFields:
     start: str = ""  # of the interval; empty: now
     once: str = ""
     zone: str = "UTC"
+    name: str = ""  # of the job: what an H in the expression is chosen by, once and for all
 
     @classmethod
     def from_form(cls, form: Any) -> "TriggerFields":
         """What was posted; what was not is as in an empty form."""
-        names = ("trigger", "cron", "time", "every", "unit", "start", "once", "zone")
+        names = ("trigger", "cron", "time", "every", "unit", "start", "once", "zone", "name")
         texts = {name: form[name].strip()[:LONGEST_SHOWN] for name in names if name in form}
         days = tuple(day for day in DAYS if day in form.getlist("days"))
         return cls(**texts, days=days)
@@ -130,8 +131,10 @@ class TriggerFields:
             raise Invalid({"trigger": "Choose how the job is triggered: cron, interval or once."})
         zone = self._zone()
         if self.trigger == CRON:
-            limits = limits_of(stored) if isinstance(stored, CronTrigger) else {}
-            return CronTrigger(cron.parse(self.cron), zone, **limits)
+            limits, seed = {}, self.name
+            if isinstance(stored, CronTrigger):
+                limits, seed = limits_of(stored), stored.expression.seed or seed
+            return CronTrigger(cron.parse(self.cron, seed), zone, **limits)
         if self.trigger == INTERVAL:
             return self._interval(now, zone, stored)
         if self.trigger == ONCE:
