@@ -13,12 +13,12 @@ from sqlalchemy import Connection
 from aegis_web.clock import from_us
 from aegis_web.engine import ledger
 from aegis_web.engine.attempt import Attempt, JobFacts
-from aegis_web.engine.decide import Policy, decide, due
+from aegis_web.engine.decide import Policy, Verdict, decide, due
 from aegis_web.engine.triggers import Trigger, from_json
 from aegis_web.errors import Invalid
 from aegis_web.jobs.models import Overlap
 from aegis_web.registry import Registry
-from aegis_web.runs.models import Kind, Lane
+from aegis_web.runs.models import Kind, Lane, RunStatus
 
 CACHED_JOBS = 20_000
 SPARE = 20  # queued rows looked at beyond the room there is: some may not run yet
@@ -36,6 +36,14 @@ class KnownJob:
     policy: Policy
     lane: Lane
     priority: int
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A fire time that a claim has settled without a run."""
+
+    job: JobFacts
+    verdict: Verdict
 
 
 class JobCache:
@@ -122,9 +130,12 @@ def lane_of(registry: Registry, service: str) -> Lane:
     return Lane.LOOP if function is not None and function.is_async else Lane.THREAD
 
 
-def claim(connection: Connection, cache: JobCache, now: int, limit: int) -> int:
+def claim(
+    connection: Connection, cache: JobCache, now: int, limit: int, settled: list[Settled]
+) -> int:
     """Give each due fire time of up to `limit` jobs its row and move their cursors on.
 
+    What does not run is added to `settled`.
     Returns: how many jobs moved on; `limit` means that there may be more.
     """
     rows = ledger.due_jobs(connection, now, limit)
@@ -146,7 +157,10 @@ def claim(connection: Connection, cache: JobCache, now: int, limit: int) -> int:
             running.get(row.id, 0),
             random.random(),  # noqa: S311
         )
-        claims.extend(ledger.Claim(row.id, job.lane, job.priority, verdict) for verdict in verdicts)
+        for verdict in verdicts:
+            claims.append(ledger.Claim(row.id, job.lane, job.priority, verdict))
+            if verdict.status is not RunStatus.QUEUED:
+                settled.append(Settled(job.facts, verdict))
         cursors[row.id] = fires.next_run_at
     ledger.insert_runs(connection, claims, now)
     ledger.advance(connection, cursors)

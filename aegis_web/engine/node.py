@@ -11,13 +11,14 @@ import os
 import platform
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from time import monotonic
 
 from sqlalchemy import Connection, Engine
 
 from aegis_web.engine import ledger
 from aegis_web.engine.attempt import Attempt, Executor, Outcome
-from aegis_web.engine.claim import JobCache, claim, promote
+from aegis_web.engine.claim import JobCache, Settled, claim, promote
 from aegis_web.engine.output import Progress
 from aegis_web.engine.pulse import DEAD_SECONDS, Pulse
 from aegis_web.registry import Registry
@@ -32,7 +33,17 @@ WAITED_SECONDS = 0.5  # after which an attempt that no worker has begun goes bac
 
 log = logging.getLogger(__name__)
 
-Listener = Callable[[Sequence[Attempt], Sequence[Outcome]], None]
+
+@dataclass(frozen=True)
+class News:
+    """What one turn has committed."""
+
+    outcomes: Sequence[Outcome]
+    settled: Sequence[Settled]  # fire times that do not run
+    attempts: Sequence[Attempt]  # handed over
+
+
+Listener = Callable[[News], None]
 
 
 class Node:
@@ -74,7 +85,10 @@ class Node:
         return bool(self._running or self._finished)
 
     def step(self, listener: Listener) -> float:
-        """Look, and turn if there is anything to do; seconds until the next look."""
+        """Look, and turn if there is anything to do; seconds until the next look.
+
+        `listener` is told of each turn that did something, after its commit.
+        """
         with self._reader.connect() as connection:
             look = ledger.look(connection, self.pulse.node_id)
         for run_id in look.stops:
@@ -93,7 +107,7 @@ class Node:
         for run_id in list(self._running):
             self._stop(run_id, Reason.SHUTDOWN)
 
-    def close(self) -> None:
+    def close(self, listener: Listener) -> None:
         """Settle what this node owns: finished runs as they ended, unbegun ones queued again,
         the rest lost; and end the node."""
         self.pulse.close()
@@ -101,11 +115,13 @@ class Node:
             executor.shutdown()
         with self._engine.begin() as connection:
             now = ledger.now_us(connection)
-            self._store_finished(connection, now)
+            done = self._store_finished(connection, now)
             self._give_back(connection, 0.0)
             ledger.lose_runs(connection, self.pulse.node_id, now, Reason.SHUTDOWN)
             ledger.end_node(connection, self.pulse.node_id, now, "stopped")
         log.info("node %s has stopped", self.pulse.node_id)
+        if done:
+            listener(News(done, [], []))
 
     # --- one turn -----------------------------------------------------------------------------
 
@@ -125,6 +141,7 @@ class Node:
         """One transaction, then the hand-over. Returns: whether more is due than fitted in."""
         began = monotonic()
         attempts: list[Attempt] = []
+        settled: list[Settled] = []
         due = 0
         self._said.clear()
         with self._engine.begin() as connection:
@@ -138,9 +155,11 @@ class Node:
             if alive and self.pulse.may_judge():
                 self._bury(connection, now)
             if alive and not (self.draining or self.paused):
-                due = claim(connection, self._cache, now, self._batch)
+                due = claim(connection, self._cache, now, self._batch, settled)
                 attempts = promote(connection, self._cache, now, self._room(), self.pulse.node_id)
         self._committed(done)
+        if done or settled or attempts:
+            listener(News(done, settled, attempts))
         if not alive:
             self._rise_again()
             return True
@@ -149,7 +168,6 @@ class Node:
         full = due >= self._batch
         self._batch = min(self._batch * 4, LARGEST_BATCH) if full else FIRST_BATCH
         self._window = min(2 * len(done), LARGEST_WINDOW)
-        listener(attempts, done)
         return full
 
     def _bury(self, connection: Connection, now: int) -> None:

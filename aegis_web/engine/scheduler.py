@@ -8,7 +8,7 @@ import importlib
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from threading import Lock
@@ -16,13 +16,6 @@ from time import monotonic
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from apscheduler.events import (
-    EVENT_JOB_ERROR,
-    EVENT_JOB_EXECUTED,
-    EVENT_JOB_SUBMITTED,
-    JobExecutionEvent,
-    JobSubmissionEvent,
-)
 from apscheduler.executors.base import BaseExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.schedulers.base import STATE_PAUSED, STATE_STOPPED
@@ -38,10 +31,10 @@ from aegis_web.database import WRITE
 from aegis_web.discovery import DECLARE, declaration_refused, refusal_of
 from aegis_web.engine import output
 from aegis_web.engine.aps_jobs import OUR_WORDS, LedgerJob
-from aegis_web.engine.attempt import Attempt, Outcome
+from aegis_web.engine.events import Teller
 from aegis_web.engine.executors.loop import LoopExecutor
 from aegis_web.engine.executors.threads import ThreadExecutor
-from aegis_web.engine.node import Node
+from aegis_web.engine.node import News, Node
 from aegis_web.engine.runner import Runner
 from aegis_web.engine.store import SQLAlchemyStore
 from aegis_web.engine.triggers import (
@@ -53,7 +46,7 @@ from aegis_web.engine.triggers import (
 from aegis_web.errors import AegisError, Invalid
 from aegis_web.extensions import committed, db
 from aegis_web.registry import Registry
-from aegis_web.runs.models import Lane, RunStatus
+from aegis_web.runs.models import Lane
 from aegis_web.vault import Vault
 
 LOOP_TASKS = 200  # `async def` runs at once
@@ -96,6 +89,7 @@ class LedgerScheduler(BackgroundScheduler):
             Lane.LOOP: LoopExecutor(LOOP_TASKS, *common),
         }
         super().__init__()
+        self._teller = Teller(self._dispatch_event)
 
     def _configure(self, config: dict[str, Any]) -> None:
         """APScheduler's options; whatever they say, the jobs lie in our store."""
@@ -237,7 +231,8 @@ class LedgerScheduler(BackgroundScheduler):
         self.wakeup()
         self._thread.join(BACK_OFF_SECONDS[1])
         with self._stepping:
-            self.node.close()
+            self.node.close(self._tell)
+        self._teller.close()
 
     def _drain(self, stop_after: float, give_up_after: float) -> None:
         began = monotonic()
@@ -278,39 +273,18 @@ class LedgerScheduler(BackgroundScheduler):
             if self.state == STATE_STOPPED:
                 return 0.0
             self.node.paused = self.state == STATE_PAUSED
-            return self.node.step(self._tell_listeners)
+            return self.node.step(self._tell)
 
-    def _tell_listeners(self, attempts: Sequence[Attempt], outcomes: Sequence[Outcome]) -> None:
+    def _tell(self, news: News) -> None:
         """APScheduler's events, after the commit that made them true."""
-        if not self._listeners:
-            return
-        for outcome in outcomes:
-            self._dispatch_event(ended_event(outcome))
-        for attempt in attempts:
-            times = [attempt.fire_at]
-            self._dispatch_event(
-                JobSubmissionEvent(EVENT_JOB_SUBMITTED, attempt.job.key, "default", times)
-            )
+        if self._listeners:
+            self._teller.tell(news)
 
     @contextmanager
     def _transaction(self) -> Iterator[Session]:
         with Session(self._engine, expire_on_commit=False) as session, session.begin():
             yield session
         self.wakeup()
-
-
-def ended_event(outcome: Outcome) -> JobExecutionEvent:
-    """APScheduler's event for a run that has ended."""
-    succeeded = outcome.status is RunStatus.SUCCEEDED
-    return JobExecutionEvent(
-        EVENT_JOB_EXECUTED if succeeded else EVENT_JOB_ERROR,
-        outcome.attempt.job.key,
-        "default",
-        outcome.attempt.fire_at,
-        retval=outcome.result,
-        exception=outcome.error,
-        traceback=outcome.traceback,
-    )
 
 
 class NoExecutor(BaseExecutor):
