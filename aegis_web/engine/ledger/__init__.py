@@ -1,0 +1,50 @@
+"""The SQL of the ledger: claim, promote, finish, take over, count, beat.
+
+Every function runs inside the caller's transaction on the writing engine and commits nothing.
+Many rows travel as one JSON parameter, so that each step is one statement on both databases; what
+differs between the two stands in `Dialect`. Instants are microseconds since the epoch here.
+"""
+
+from aegis_web.engine.ledger.claim import Claim, advance, due_jobs, insert_runs, open_runs
+from aegis_web.engine.ledger.finish import count, finish, store_details, store_output
+from aegis_web.engine.ledger.look import Look, look
+from aegis_web.engine.ledger.nodes import beat, bury_dead_nodes, end_node, lose_runs, register_node
+from aegis_web.engine.ledger.promote import (
+    give_back,
+    promote,
+    reclaim_strays,
+    request_arguments,
+    running_counts,
+    waiting,
+)
+from aegis_web.engine.ledger.sql import Dialect, dialect_of, execute, now_us, serialise_starts
+
+__all__ = [
+    "Claim",
+    "Dialect",
+    "Look",
+    "advance",
+    "beat",
+    "bury_dead_nodes",
+    "count",
+    "dialect_of",
+    "due_jobs",
+    "end_node",
+    "execute",
+    "finish",
+    "give_back",
+    "insert_runs",
+    "look",
+    "lose_runs",
+    "now_us",
+    "open_runs",
+    "promote",
+    "reclaim_strays",
+    "register_node",
+    "request_arguments",
+    "running_counts",
+    "serialise_starts",
+    "store_details",
+    "store_output",
+    "waiting",
+]

@@ -1,0 +1,96 @@
+"""From due jobs to rows: what is due, what is open, the rows, the cursors."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from aegis_web.clock import to_us
+from aegis_web.engine.decide import Verdict
+from aegis_web.engine.ledger.finish import count
+from aegis_web.engine.ledger.sql import Row, dialect_of, execute, optional_us
+from aegis_web.runs.models import Lane, RunStatus
+
+
+def due_jobs(connection: Connection, now: int, limit: int) -> list[Row]:
+    """The jobs whose cursor has come, locked, as (id, revision, next_run_at); earliest first."""
+    dialect = dialect_of(connection)
+    select = f"""
+        SELECT id, revision, next_run_at FROM jobs
+        WHERE state = 'active' AND next_run_at IS NOT NULL AND next_run_at <= ?
+              AND deleted_at IS NULL
+        ORDER BY next_run_at LIMIT ? {dialect.skip_locked.format("jobs")}
+    """
+    return list(execute(connection, select, now, limit).all())
+
+
+def open_runs(connection: Connection, job_ids: list[int]) -> dict[int, int]:
+    """How many runs of each job are queued or running; jobs without any are left out."""
+    select = f"""
+        SELECT job_id, count(*) AS n FROM runs
+        WHERE status < 2 AND {dialect_of(connection).among("job_id")} GROUP BY job_id
+    """
+    return {row.job_id: row.n for row in execute(connection, select, job_ids)}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One verdict about one job, ready to become a row."""
+
+    job_id: int
+    lane: Lane
+    priority: int
+    verdict: Verdict
+
+
+def insert_runs(connection: Connection, claims: Sequence[Claim], now: int) -> None:
+    """Write the rows of a claim. A fire time that has its row already keeps it."""
+    insert = f"""
+        INSERT INTO runs (job_id, fire_at, kind, status, reason, lane, priority, attempt,
+                          queued_at, not_before, finished_at, range_from, range_count)
+        SELECT job, fire, kind, status, reason, lane, priority, 1,
+               queued, not_before, finished, first, number
+        FROM ({
+        dialect_of(connection).rows(
+            "job bigint, fire bigint, kind int, status int, reason text, lane int, priority int, "
+            "queued bigint, not_before bigint, finished bigint, first bigint, number int"
+        )
+    }) AS v WHERE true
+        ON CONFLICT (job_id, fire_at) DO NOTHING RETURNING job_id, status, range_count
+    """
+    rows = [claim_row(claim, now) for claim in claims]
+    inserted = execute(connection, insert, rows).all()
+    settled = [row for row in inserted if row.status != RunStatus.QUEUED]
+    count(connection, now, ((r.job_id, RunStatus(r.status), r.range_count or 1) for r in settled))
+
+
+def claim_row(claim: Claim, now: int) -> list[Any]:
+    """The JSON row of one claim, in the column order of `insert_runs`."""
+    v = claim.verdict
+    return [
+        claim.job_id,
+        to_us(v.fire_at),
+        int(v.kind),
+        int(v.status),
+        v.reason,
+        int(claim.lane),
+        claim.priority,
+        now,
+        optional_us(v.not_before),
+        None if v.status is RunStatus.QUEUED else now,
+        optional_us(v.range_from),
+        v.range_count,
+    ]
+
+
+def advance(connection: Connection, cursors: Mapping[int, datetime | None]) -> None:
+    """Move each job's cursor; a job without a next fire time is finished."""
+    update = f"""
+        WITH v AS ({dialect_of(connection).rows("id bigint, next bigint")})
+        UPDATE jobs SET next_run_at = v.next,
+               state = CASE WHEN v.next IS NULL THEN 'finished' ELSE jobs.state END
+        FROM v WHERE jobs.id = v.id
+    """
+    execute(connection, update, [[job, optional_us(at)] for job, at in cursors.items()])

@@ -1,0 +1,118 @@
+"""How attempts ended: statuses, results, output, counts."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import Connection
+
+from aegis_web.engine.attempt import Attempt, Outcome
+from aegis_web.engine.ledger.sql import dialect_of, execute
+from aegis_web.engine.output import Progress
+from aegis_web.runs.models import RunStatus
+
+HOUR_US = 3_600_000_000
+
+
+def finish(connection: Connection, outcomes: Sequence[Outcome], now: int) -> list[int]:
+    """Store how attempts ended; the runs that were still theirs, as numbers.
+
+    A run that is missing from the answer had been taken from its node before.
+    """
+    update = f"""
+        WITH v AS ({
+        dialect_of(connection).rows(
+            "id bigint, attempt int, node bigint, status int, reason text, "
+            "started bigint, finished bigint, error text, cpu bigint, peak int, code int"
+        )
+    })
+        UPDATE runs SET status = v.status, reason = v.reason, started_at = v.started,
+               finished_at = v.finished, error = v.error, cpu_us = v.cpu, peak_kb = v.peak,
+               exit_code = v.code
+        FROM v WHERE runs.id = v.id AND runs.attempt = v.attempt AND runs.node_id = v.node
+               AND +runs.status = 1  -- the plus: find rows by id, not by an index on status
+        RETURNING runs.id
+    """
+    rows = [
+        [
+            o.attempt.run_id,
+            o.attempt.number,
+            o.attempt.node_id,
+            int(o.status),
+            o.reason,
+            o.started_us,
+            o.finished_us,
+            o.error,
+            o.cpu_us,
+            o.peak_kb,
+            o.exit_code,
+        ]
+        for o in outcomes
+    ]
+    done = {row.id for row in execute(connection, update, rows)}
+    kept = [o for o in outcomes if o.attempt.run_id in done]
+    store_details(connection, kept)
+    count(connection, now, ((o.attempt.job.id, o.status, 1) for o in kept))
+    return list(done)
+
+
+def store_details(connection: Connection, outcomes: Iterable[Outcome]) -> None:
+    """Keep what attempts returned or raised; one row only where there is something to keep."""
+    rows = [
+        [o.attempt.run_id, o.result, o.result_note, o.traceback]
+        for o in outcomes
+        if o.result is not None or o.result_note or o.traceback
+    ]
+    if not rows:
+        return
+    upsert = f"""
+        INSERT INTO run_details (run_id, result, result_note, traceback)
+        SELECT id, result, note, trace FROM ({
+        dialect_of(connection).rows("id bigint, result text, note text, trace text")
+    }) AS v WHERE true
+        ON CONFLICT (run_id) DO UPDATE SET result = excluded.result,
+            result_note = excluded.result_note, traceback = excluded.traceback
+    """
+    execute(connection, upsert, rows)
+
+
+def store_output(
+    connection: Connection, attempt: Attempt, now: int, *, everything: bool = False
+) -> Progress | None:
+    """Append what an attempt has said since the last piece; the progress that was stored."""
+    progress = attempt.output.progress
+    lines = attempt.output.take(everything=everything)
+    if lines is not None:
+        insert = """
+            INSERT INTO run_logs (run_id, sequence, lines, written_at) VALUES (?, ?, ?, ?)
+            ON CONFLICT (run_id, sequence) DO UPDATE SET lines = excluded.lines,
+                written_at = excluded.written_at
+        """  # it is there already where a commit's answer was lost
+        execute(connection, insert, attempt.run_id, attempt.output.sequence, lines, now)
+    if progress is not None:
+        upsert = """
+            INSERT INTO run_details (run_id, progress_done, progress_total, progress_message)
+            VALUES (?, ?, ?, ?)
+            ON CONFLICT (run_id) DO UPDATE SET progress_done = excluded.progress_done,
+                progress_total = excluded.progress_total,
+                progress_message = excluded.progress_message
+        """
+        execute(connection, upsert, attempt.run_id, *progress)
+    return progress
+
+
+def count(connection: Connection, now: int, settled: Iterable[tuple[int, RunStatus, int]]) -> None:
+    """Add settled runs, as (job, status, how many), to the counts of this hour."""
+    sums: Counter[tuple[int, int]] = Counter()
+    for job_id, status, number in settled:
+        sums[job_id, int(status)] += number
+    if not sums:
+        return
+    upsert = f"""
+        INSERT INTO run_counts (hour, job_id, status, count)
+        SELECT hour, job, status, number FROM ({
+        dialect_of(connection).rows("hour bigint, job bigint, status int, number int")
+    }) AS v WHERE true
+        ON CONFLICT (hour, job_id, status) DO UPDATE SET count = run_counts.count + excluded.count
+    """
+    rows = [[now // HOUR_US, job, status, number] for (job, status), number in sorted(sums.items())]
+    execute(connection, upsert, rows)

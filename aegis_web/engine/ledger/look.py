@@ -1,0 +1,38 @@
+"""What a node sees without taking a lock."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from aegis_web.clock import utc_now_us
+from aegis_web.engine.ledger.sql import dialect_of, execute
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the loop sees without taking a lock."""
+
+    now: int
+    next_due: int | None  # the earliest cursor
+    next_queued: int | None  # when the earliest queued run may start
+    stops: tuple[int, ...]  # this node's runs that somebody asked to stop
+
+
+def look(connection: Connection, node_id: int) -> Look:
+    """See what there is to do, by a read that blocks nobody."""
+    clock = (
+        "?"
+        if dialect_of(connection).is_sqlite
+        else "coalesce(?, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)"
+    )
+    select = f"""
+        SELECT {clock} AS now,
+          (SELECT min(next_run_at) FROM jobs WHERE state = 'active' AND next_run_at IS NOT NULL
+             AND deleted_at IS NULL) AS due,
+          (SELECT min(coalesce(not_before, 0)) FROM runs WHERE status = 0) AS queued
+    """
+    given = utc_now_us() if dialect_of(connection).is_sqlite else None
+    row = execute(connection, select, given).one()
+    asked = "SELECT id FROM runs WHERE status = 1 AND node_id = ? AND stop_at IS NOT NULL"
+    stops = tuple(r.id for r in execute(connection, asked, node_id))
+    return Look(row.now, row.due, row.queued, stops)

@@ -1,0 +1,88 @@
+"""From queued rows to running ones, and back where nobody has begun them."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection
+
+from aegis_web.engine.attempt import Attempt
+from aegis_web.engine.ledger.sql import Row, dialect_of, execute
+from aegis_web.runs.models import Lane
+
+
+def waiting(
+    connection: Connection, now: int, lanes: Sequence[Lane], after: tuple[int, int], limit: int
+) -> list[Row]:
+    """Queued runs that may start now, locked, by priority and age, beyond (priority, id) `after`.
+
+    Runs whose job already runs as often as it may are left out.
+    """
+    dialect = dialect_of(connection)
+    marks = ", ".join(str(int(lane)) for lane in lanes)
+    select = f"""
+        SELECT r.id, r.job_id, r.fire_at, r.attempt, r.kind, r.requested_by, r.lane, r.priority,
+               j.revision, j.overlap, j.max_running
+        FROM runs r JOIN jobs j ON j.id = r.job_id
+        WHERE r.status = 0 AND r.lane IN ({marks}) AND (r.priority, r.id) > (?, ?)
+              AND (r.not_before IS NULL OR r.not_before <= ?)
+              AND (j.overlap = 'run' OR j.max_running > (
+                  SELECT count(*) FROM runs o WHERE o.job_id = r.job_id AND o.status = 1))
+        ORDER BY r.priority, r.id LIMIT ? {dialect.skip_locked.format("r, j")}
+    """
+    return list(execute(connection, select, *after, now, limit).all())
+
+
+def running_counts(connection: Connection, job_ids: list[int]) -> dict[int, int]:
+    """How many runs of each job run now, as seen after their rows were locked."""
+    select = f"""
+        SELECT job_id, count(*) AS n FROM runs
+        WHERE status = 1 AND {dialect_of(connection).among("job_id")} GROUP BY job_id
+    """
+    return {row.job_id: row.n for row in execute(connection, select, job_ids)}
+
+
+def promote(connection: Connection, run_ids: list[int], node_id: int, now: int) -> set[int]:
+    """Make queued runs this node's running ones; those that were still queued."""
+    update = f"""
+        UPDATE runs SET status = 1, node_id = ?, started_at = ?
+        WHERE status = 0 AND {dialect_of(connection).among("id")} RETURNING id
+    """
+    return {row.id for row in execute(connection, update, node_id, now, run_ids)}
+
+
+def give_back(connection: Connection, attempts: Sequence[Attempt]) -> None:
+    """Queue again what this process promoted, in this life or the one before, and never began."""
+    update = f"""
+        UPDATE runs SET status = 0, node_id = NULL, started_at = NULL
+        WHERE status = 1 AND node_id = ? AND {dialect_of(connection).among("id")}
+    """
+    for owner in {attempt.node_id for attempt in attempts}:
+        own = [attempt.run_id for attempt in attempts if attempt.node_id == owner]
+        execute(connection, update, owner, own)
+
+
+def reclaim_strays(connection: Connection, node_id: int, known: list[int]) -> None:
+    """Queue again what this node owns without knowing: a commit whose answer was lost."""
+    update = f"""
+        UPDATE runs SET status = 0, node_id = NULL, started_at = NULL
+        WHERE status = 1 AND node_id = ? AND NOT {dialect_of(connection).among("id")}
+    """
+    execute(connection, update, node_id, known)
+
+
+def request_arguments(connection: Connection, run_ids: list[int]) -> dict[int, Any]:
+    """The arguments that manual requests brought along, by run."""
+    select = f"""
+        SELECT run_id, arguments FROM run_details
+        WHERE arguments IS NOT NULL AND {dialect_of(connection).among("run_id")}
+    """
+    rows = execute(connection, select, run_ids)
+    return {
+        r.run_id: json.loads(r.arguments) if is_text(r.arguments) else r.arguments for r in rows
+    }
+
+
+def is_text(value: object) -> bool:
+    """Whether the driver left a JSON column as text (SQLite's does)."""
+    return isinstance(value, str)
