@@ -20,7 +20,7 @@ from aegis_web.errors import Conflict, Invalid, NotFound
 from aegis_web.extensions import transaction
 from aegis_web.jobs.definition import NAME_LIMIT, Definition
 from aegis_web.jobs.groups import put_group
-from aegis_web.jobs.models import CatchUp, Job, Origin
+from aegis_web.jobs.models import Calendar, CatchUp, Job, Origin
 from aegis_web.jobs.queries import registry, vault
 from aegis_web.registry import ServiceFunction
 
@@ -58,6 +58,7 @@ def create_job(wanted: Definition, actor: Actor) -> int:
         try:
             with transaction() as session:
                 refuse_taken_name(session, wanted.name)
+                refuse_missing_calendar(session, wanted.calendar_id)
                 put_group(session, wanted.group_name, wanted.group_limit, actor)
                 new = _new_job(session, wanted, function.name, arguments)
                 return changes.add(session, new, actor).id
@@ -82,6 +83,7 @@ def update_job(job_id: int, revision: int, wanted: Definition, actor: Actor) -> 
             raise StaleEdit(job)
         if wanted.name != job.name:
             refuse_taken_name(session, wanted.name, job_id)
+        refuse_missing_calendar(session, wanted.calendar_id)
         put_group(session, wanted.group_name, wanted.group_limit, actor)
         changes.change(session, job, values, registry(), actor)
 
@@ -176,6 +178,16 @@ def refuse_taken_name(session: Session, name: str, except_id: int | None = None)
     # SQLite's own lower() knows only the letters of ASCII
     if any(other.lower() == name.lower() for other in session.scalars(near)):
         raise Invalid({"name": "There is already a job with this name. Choose another one."})
+
+
+def refuse_missing_calendar(session: Session, calendar_id: int | None) -> None:
+    """Raises: Invalid when the calendar was deleted; else it stays until the transaction ends."""
+    if calendar_id is None:
+        return
+    query = select(Calendar.id).where(Calendar.id == calendar_id).with_for_update(read=True)
+    if session.scalar(query) is None:
+        text = "This calendar is not there any more. Choose another or none."
+        raise Invalid({"calendar_id": text})
 
 
 def copy_name(session: Session, name: str) -> str:

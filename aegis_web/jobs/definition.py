@@ -84,8 +84,8 @@ def text_errors(name: str, description: str, owner: str, tags: Sequence[str]) ->
     """What is wrong with a job's texts, by field; each message says the cure."""
     found = {
         "name": _name_error(name),
-        "description": _text_error("The description", description, DESCRIPTION_LIMIT, lines=True),
-        "owner": _text_error("The owner", owner, OWNER_LIMIT),
+        "description": text_error("The description", description, DESCRIPTION_LIMIT, lines=True),
+        "owner": text_error("The owner", owner, OWNER_LIMIT),
         "tags": _tags_error(tags),
     }
     return {name: text for name, text in found.items() if text}
@@ -94,17 +94,18 @@ def text_errors(name: str, description: str, owner: str, tags: Sequence[str]) ->
 def _name_error(name: str) -> str | None:
     if not any(_is_seen(letter) for letter in name):
         return "The job needs a name. Write one that says what it does."
-    return _text_error("The name", name, NAME_LIMIT)
+    return text_error("The name", name, NAME_LIMIT)
 
 
 def _tags_error(tags: Sequence[str]) -> str | None:
     if len(tags) > TAGS_LIMIT:
         return f"These are {len(tags)} tags; at most {TAGS_LIMIT} are allowed. Remove some."
-    errors = (_text_error("A tag", tag, TAG_LIMIT) for tag in tags)
+    errors = (text_error("A tag", tag, TAG_LIMIT) for tag in tags)
     return next((error for error in errors if error), None)
 
 
-def _text_error(what: str, text: str, limit: int, *, lines: bool = False) -> str | None:
+def text_error(what: str, text: str, limit: int, *, lines: bool = False) -> str | None:
+    """What is wrong with a text that people see: too long, or a character that has no look."""
     if len(text) > limit:
         return f"{what} has {len(text):,} characters; at most {limit:,} are allowed. Shorten it."
     allowed = "\n\t" if lines else ""
