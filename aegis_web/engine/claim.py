@@ -14,9 +14,11 @@ from aegis_web.clock import from_us
 from aegis_web.engine import ledger
 from aegis_web.engine.attempt import Attempt, JobFacts
 from aegis_web.engine.decide import Policy, Verdict, decide, due
+from aegis_web.engine.output import Output
+from aegis_web.engine.retries import Retry
 from aegis_web.engine.triggers import Trigger, from_json
 from aegis_web.errors import Invalid
-from aegis_web.jobs.models import Overlap
+from aegis_web.jobs.models import OnLost, Overlap
 from aegis_web.registry import Registry
 from aegis_web.runs.models import Kind, Lane, RunStatus
 
@@ -76,7 +78,7 @@ class JobCache:
         select = f"""
             SELECT id, revision, key, name, service, arguments, problem, "trigger",
                    grace_seconds, overlap, max_running, catch_up, timeout_seconds, jitter_seconds,
-                   priority
+                   priority, retries, retry_delay_seconds, retry_backoff, retry_errors, on_lost
             FROM jobs WHERE {ledger.dialect_of(connection).among("id")}
         """
         for row in ledger.execute(connection, select, ids):
@@ -95,6 +97,15 @@ def known_job(row: Any, registry: Registry) -> KnownJob:
             service=row.service,
             arguments=document(row.arguments),
             timeout_seconds=row.timeout_seconds or (service.timeout_seconds if service else None),
+            retry=Retry(
+                retries=row.retries,
+                delay_seconds=row.retry_delay_seconds,
+                backoff=row.retry_backoff,
+                errors=frozenset(document(row.retry_errors)),
+                when_lost=row.on_lost == OnLost.RERUN
+                and service is not None
+                and service.idempotent,
+            ),
         ),
         readable_trigger(row),
         Policy(
@@ -225,6 +236,7 @@ def attempts(
             requested_by=row.requested_by,
             lane=Lane(row.lane),
             arguments=given.get(row.id, jobs[row.job_id].facts.arguments),
+            output=Output(row.attempt),
         )
         for row in rows
         if row.id in mine

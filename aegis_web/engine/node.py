@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Engine
 from aegis_web.engine import ledger
 from aegis_web.engine.attempt import Attempt, Executor, Outcome
 from aegis_web.engine.claim import JobCache, Settled, claim, promote
+from aegis_web.engine.ending import finish, lose
 from aegis_web.engine.output import Progress
 from aegis_web.engine.pulse import DEAD_SECONDS, Pulse
 from aegis_web.registry import Registry
@@ -117,7 +118,7 @@ class Node:
             now = ledger.now_us(connection)
             done = self._store_finished(connection, now)
             self._give_back(connection, 0.0)
-            ledger.lose_runs(connection, self.pulse.node_id, now, Reason.SHUTDOWN)
+            lose(connection, self._cache, self.pulse.node_id, now, Reason.SHUTDOWN)
             ledger.end_node(connection, self.pulse.node_id, now, "stopped")
         log.info("node %s has stopped", self.pulse.node_id)
         if done:
@@ -173,8 +174,10 @@ class Node:
     def _bury(self, connection: Connection, now: int) -> None:
         silence = int(DEAD_SECONDS * 1e6)
         dead = ledger.bury_dead_nodes(connection, self.pulse.node_id, now, silence)
+        for node_id in dead:
+            lose(connection, self._cache, node_id, now, Reason.PROCESS_DIED)
         if dead:
-            log.warning("nodes %s have died; what they ran is lost", dead)
+            log.warning("nodes %s have died; what they ran is lost or tried again", dead)
 
     def _room(self) -> dict[Lane, int]:
         """How many attempts each executor takes now: its free places, and while runs are short
@@ -204,7 +207,7 @@ class Node:
         outcomes = list(self._finished)
         if not outcomes:
             return []
-        kept = set(ledger.finish(connection, outcomes, now))
+        kept = finish(connection, outcomes, now)
         for outcome in outcomes:
             attempt = outcome.attempt
             if attempt.output.spoke():

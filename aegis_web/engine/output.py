@@ -21,6 +21,7 @@ from aegis_web.clock import utc_now_us
 
 LIMIT = 1_000_000  # characters of one run's output, head and tail together
 LONGEST_LINE = 20_000
+PIECES = 10_000_000  # numbers of pieces that each attempt of a run has for itself
 SHORTEST_MASKED_LINE = 4  # characters of a line of a secret that has several
 MASK = "••••••"
 
@@ -30,10 +31,11 @@ Progress = tuple[float, float | None, str]  # done, total, message
 class Output:
     """Collects one attempt's lines; the ledger's thread takes them in pieces."""
 
-    def __init__(self) -> None:
+    def __init__(self, attempt: int = 1) -> None:
+        """The pieces of a run's attempts follow each other; where a further one begins is said."""
         self.secrets: Sequence[str] = ()
         self.progress: Progress | None = None  # newest not yet stored
-        self.sequence = 0  # of the next piece
+        self.sequence = (attempt - 1) * PIECES  # of the next piece
         self.written_at = 0.0  # monotonic seconds of the last piece
         self._lock = Lock()
         self._head: list[str] = []
@@ -43,6 +45,8 @@ class Output:
         self._tail_size = 0
         self._left_out = 0
         self._partial: dict[str, str] = {}
+        if attempt > 1:
+            self.line("attempt", f"attempt {attempt} begins")
 
     def mask(self, secrets: Iterable[str]) -> None:
         """Keep `secrets` out of all that follows: as they are, escaped, and line by line."""

@@ -1,13 +1,14 @@
 """Whether a failed attempt is followed by another one, and when: pure functions.
 
-A timeout counts as a `TimeoutError`. What was cancelled is never tried again.
+A timeout counts as a `TimeoutError`. What somebody stopped is never tried again; what ended
+because its process had to is treated as if the process had died.
 """
 
 from collections.abc import Collection
 from dataclasses import dataclass
 
 from aegis_web.jobs.models import Backoff
-from aegis_web.runs.models import RunStatus
+from aegis_web.runs.models import Reason, RunStatus
 
 SPREAD = 0.1  # how far a delay is moved at most, to either side, as a part of it
 LONGEST_DELAY_SECONDS = 86_400
@@ -24,9 +25,15 @@ class Retry:
     errors: frozenset[str] = frozenset()  # names of classes; empty: any error
     when_lost: bool = False  # a run whose process died is tried again
 
-    def again(self, status: RunStatus, number: int, error_types: Collection[str]) -> bool:
+    def again(
+        self,
+        status: RunStatus,
+        number: int,
+        error_types: Collection[str] = (),
+        reason: Reason | None = None,
+    ) -> bool:
         """Whether another attempt follows the one with that `number` (from 1)."""
-        if status is RunStatus.LOST:
+        if status is RunStatus.LOST or reason is Reason.SHUTDOWN:
             return self.when_lost and number < max(self.retries + 1, LOST_ATTEMPTS)
         if number > self.retries:
             return False

@@ -13,11 +13,14 @@ from datetime import datetime
 from sqlalchemy import Select, select
 
 from aegis_web.clock import from_us
+from aegis_web.engine.output import PIECES
 from aegis_web.extensions import db
 from aegis_web.runs.models import RunLog
 
 SHOWN_LINES = 1000
-LEVELS = frozenset({"debug", "info", "warning", "error", "critical", "out", "err", "cut"})
+LEVELS = frozenset(
+    {"debug", "info", "warning", "error", "critical", "out", "err", "cut", "attempt"}
+)
 ESCAPES = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor
     r"|\x1b[\]P^_X][^\x07\x1b]*(?:\x07|\x1b\\)"  # OSC and other strings: titles, links
@@ -69,7 +72,7 @@ def last_lines(run_id: int, limit: int = SHOWN_LINES) -> RunOutput:
         lines=tuple(lines),
         hidden=total - len(lines),
         sequence=rows[-1].sequence if rows else -1,
-        beheaded=bool(rows) and rows[0].sequence > 0,
+        beheaded=bool(rows) and rows[0].sequence % PIECES > 0,
     )
 
 

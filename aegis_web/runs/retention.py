@@ -16,7 +16,7 @@ from aegis_web.audit.models import SYSTEM, audit_entry
 from aegis_web.clock import EPOCH, utc_now
 from aegis_web.extensions import db, transaction
 from aegis_web.jobs.models import Job
-from aegis_web.runs.models import Run, RunCount, RunDetails, RunLog, RunStatus
+from aegis_web.runs.models import FormerAttempt, Run, RunCount, RunDetails, RunLog, RunStatus
 from aegis_web.runs.search import first_since
 
 BATCH = 500  # rows deleted in one transaction
@@ -123,7 +123,7 @@ def last_of_its_kind() -> ColumnElement[bool]:
 
 def delete_runs(session: Session, ids: list[int]) -> None:
     """Delete these runs with everything that belongs to them."""
-    for owned in (RunDetails.run_id, RunLog.run_id, Run.id):
+    for owned in (RunDetails.run_id, RunLog.run_id, FormerAttempt.run_id, Run.id):
         session.execute(delete(owned.class_).where(owned.in_(ids)))
 
 

@@ -179,3 +179,33 @@ def say_secret_in_all_ways(token: SecretStr) -> dict[str, str]:
     for line in text.splitlines():
         logging.getLogger("speaker").warning("logged %s", line)
     return {"token": text}
+
+
+def fail_at_first(times: int = 1) -> str:
+    """Raises a `ConnectionResetError` the first times it is called."""
+    called.append("tried")
+    print(f"try {len(called)}")
+    if len(called) <= times:
+        raise ConnectionResetError("the line was cut")
+    return "done"
+
+
+def wait_at_first() -> str:
+    """Hangs the first time it is called, until somebody stops it."""
+    called.append("tried")
+    if len(called) == 1:
+        wait_for_release()
+    return "done"
+
+
+@service(idempotent=True)
+def safe_to_repeat() -> None:
+    """May safely run twice; runs until the test lets it go or somebody stops it."""
+    called.append("tried")
+    wait_for_release()
+
+
+def fail_when_released() -> None:
+    """Raises as soon as the test lets it go."""
+    wait_for_release()
+    raise ValueError("it was told to fail")

@@ -13,7 +13,15 @@ from aegis_web.clock import EPOCH, utc_now
 from aegis_web.extensions import db, transaction
 from aegis_web.jobs.models import JobState
 from aegis_web.runs import retention
-from aegis_web.runs.models import Kind, Run, RunCount, RunDetails, RunLog, RunStatus
+from aegis_web.runs.models import (
+    FormerAttempt,
+    Kind,
+    Run,
+    RunCount,
+    RunDetails,
+    RunLog,
+    RunStatus,
+)
 from aegis_web.runs.retention import Pruned, Retention, prune
 from aegis_web.services.prune_history import prune_history
 from tests.runs.rows import add_job, add_log, add_manual_run, add_run
@@ -50,11 +58,15 @@ def test_old_runs_go_with_all_that_is_theirs(any_app: Flask) -> None:
     add_log(app, old, ["info old"], at=days_ago(91))
     young = add_run(app, job, at=days_ago(89), details={"result": "2"})
     add_log(app, young, ["info young"], at=days_ago(1))
+    with app.app_context(), transaction() as session:
+        for run_id in (old, young):
+            session.add(FormerAttempt(run_id=run_id, number=1, status=RunStatus.FAILED))
     assert pruned(app).runs == 1
     assert kept(app) == {young}
     assert pieces(app) == [(young, 0)]
     with app.app_context():
-        assert list(db.session.scalars(select(RunDetails.run_id))) == [young]
+        for owned in (RunDetails.run_id, FormerAttempt.run_id):
+            assert list(db.session.scalars(select(owned))) == [young]
 
 
 def test_runs_at_or_above_the_cursor_stay(any_app: Flask) -> None:

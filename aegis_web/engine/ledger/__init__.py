@@ -5,8 +5,9 @@ Many rows travel as one JSON parameter, so that each step is one statement on bo
 differs between the two stands in `Dialect`. Instants are microseconds since the epoch here.
 """
 
+from aegis_web.engine.ledger.again import Former, queue_again, running_of
 from aegis_web.engine.ledger.claim import Claim, advance, due_jobs, insert_runs, open_runs
-from aegis_web.engine.ledger.finish import count, finish, store_details, store_output
+from aegis_web.engine.ledger.finish import count, finish, keep_late, store_details, store_output
 from aegis_web.engine.ledger.look import Look, look
 from aegis_web.engine.ledger.nodes import beat, bury_dead_nodes, end_node, lose_runs, register_node
 from aegis_web.engine.ledger.promote import (
@@ -22,6 +23,7 @@ from aegis_web.engine.ledger.sql import Dialect, dialect_of, execute, now_us, se
 __all__ = [
     "Claim",
     "Dialect",
+    "Former",
     "Look",
     "advance",
     "beat",
@@ -34,15 +36,18 @@ __all__ = [
     "finish",
     "give_back",
     "insert_runs",
+    "keep_late",
     "look",
     "lose_runs",
     "now_us",
     "open_runs",
     "promote",
+    "queue_again",
     "reclaim_strays",
     "register_node",
     "request_arguments",
     "running_counts",
+    "running_of",
     "serialise_starts",
     "store_details",
     "store_output",

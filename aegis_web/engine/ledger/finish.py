@@ -13,11 +13,8 @@ from aegis_web.runs.models import RunStatus
 HOUR_US = 3_600_000_000
 
 
-def finish(connection: Connection, outcomes: Sequence[Outcome], now: int) -> list[int]:
-    """Store how attempts ended; the runs that were still theirs, as numbers.
-
-    A run that is missing from the answer had been taken from its node before.
-    """
+def finish(connection: Connection, outcomes: Sequence[Outcome], now: int) -> set[int]:
+    """Store how attempts ended for good; the runs that were still theirs, as numbers."""
     update = f"""
         WITH v AS ({
         dialect_of(connection).rows(
@@ -52,7 +49,7 @@ def finish(connection: Connection, outcomes: Sequence[Outcome], now: int) -> lis
     kept = [o for o in outcomes if o.attempt.run_id in done]
     store_details(connection, kept)
     count(connection, now, ((o.attempt.job.id, o.status, 1) for o in kept))
-    return list(done)
+    return done
 
 
 def store_details(connection: Connection, outcomes: Iterable[Outcome]) -> None:
@@ -73,6 +70,49 @@ def store_details(connection: Connection, outcomes: Iterable[Outcome]) -> None:
             result_note = excluded.result_note, traceback = excluded.traceback
     """
     execute(connection, upsert, rows)
+
+
+def keep_late(connection: Connection, outcomes: Sequence[Outcome]) -> None:
+    """Keep how attempts ended that had been called lost, beside what the ledger said then."""
+    values = dialect_of(connection).rows(
+        "id bigint, attempt int, node bigint, status int, finished bigint, error text, note text"
+    )
+    upsert = f"""
+        INSERT INTO run_details (run_id, late_status, late_at, late_error)
+        SELECT v.id, v.status, v.finished, v.error FROM ({values}) AS v
+        JOIN runs r ON r.id = v.id AND r.attempt = v.attempt AND r.node_id = v.node
+        WHERE r.status = 6
+        ON CONFLICT (run_id) DO UPDATE SET late_status = excluded.late_status,
+            late_at = excluded.late_at, late_error = excluded.late_error
+        RETURNING run_id
+    """
+    mark = f"""
+        WITH v AS ({values}) UPDATE attempts SET error = v.note
+        FROM v WHERE attempts.run_id = v.id AND attempts.number = v.attempt
+            AND attempts.node_id = v.node AND attempts.status = 6 AND attempts.error IS NULL
+    """
+    rows = [
+        [
+            o.attempt.run_id,
+            o.attempt.number,
+            o.attempt.node_id,
+            int(o.status),
+            o.finished_us,
+            o.error,
+            late_words(o),
+        ]
+        for o in outcomes
+    ]
+    late = {row.run_id for row in execute(connection, upsert, rows)}
+    store_details(connection, [o for o in outcomes if o.attempt.run_id in late])
+    execute(connection, mark, rows)
+
+
+def late_words(outcome: Outcome) -> str:
+    """How an attempt ended after it had been called lost, in one line."""
+    words = outcome.status.name.lower().replace("_", " ")
+    text = f"After it had been called lost it ended as {words}"
+    return f"{text}: {outcome.error}" if outcome.error else f"{text}."
 
 
 def store_output(

@@ -29,15 +29,12 @@ def end_node(connection: Connection, node_id: int, now: int, end: str) -> bool:
 
 
 def bury_dead_nodes(connection: Connection, me: int, now: int, dead_after_us: int) -> list[int]:
-    """Close each node that has not beaten for `dead_after_us`; its running runs become lost."""
+    """Close each node that has not beaten for `dead_after_us`; their numbers."""
     update = """
         UPDATE nodes SET ended_at = ?, "end" = 'died'
         WHERE ended_at IS NULL AND beat_at < ? AND id <> ? RETURNING id
     """  # one statement: who beats while it waits for the row is seen to live
-    dead = [row.id for row in execute(connection, update, now, now - dead_after_us, me)]
-    for node_id in dead:
-        lose_runs(connection, node_id, now, Reason.PROCESS_DIED)
-    return dead
+    return [row.id for row in execute(connection, update, now, now - dead_after_us, me)]
 
 
 def lose_runs(connection: Connection, node_id: int, now: int, reason: Reason) -> None:
