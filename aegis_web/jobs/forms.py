@@ -31,6 +31,8 @@ LABELS = {
     "every": "Every",
     "start": "Starting at",
     "once": "Date and time",
+    "starts": "Not before",
+    "ends": "Not after",
     "zone": "Time zone",
     "tags": "Tags",
     "owner": "Owner",

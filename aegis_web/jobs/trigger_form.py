@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -21,6 +21,7 @@ from aegis_web.engine.triggers import (
 from aegis_web.errors import Invalid
 
 CRON, INTERVAL, ONCE, KEEP = "cron", "interval", "once", "keep"
+RECURRING = (CronTrigger, FieldsTrigger, IntervalTrigger)
 KINDS = {CRON: "Cron", INTERVAL: "Interval", ONCE: "Once"}
 UNITS = ("seconds", "minutes", "hours", "days", "weeks")
 DAYS = {"1": "Mon", "2": "Tue", "3": "Wed", "4": "Thu", "5": "Fri", "6": "Sat", "0": "Sun"}
@@ -41,6 +42,8 @@ FIELDS = {  # where each value of a trigger is typed
     "anchor": "start",
     "start": "start",
     "at": "once",
+    "starts_at": "starts",
+    "ends_at": "ends",
     "zone": "zone",
 }
 
@@ -57,13 +60,15 @@ class TriggerFields:
     unit: str = "hours"
     start: str = ""  # of the interval; empty: now
     once: str = ""
+    starts: str = ""  # of cron: no fire time before it; empty: none
+    ends: str = ""  # of all but once: no fire time after it
     zone: str = "UTC"
     name: str = ""  # of the job: what an H in the expression is chosen by, once and for all
 
     @classmethod
     def from_form(cls, form: Any) -> "TriggerFields":
         """What was posted; what was not is as in an empty form."""
-        names = ("trigger", "cron", "time", "every", "unit", "start", "once", "zone", "name")
+        names = {field.name for field in fields(cls)} - {"days"}
         texts = {name: form[name].strip()[:LONGEST_SHOWN] for name in names if name in form}
         days = tuple(day for day in DAYS if day in form.getlist("days"))
         return cls(**texts, days=days)
@@ -71,16 +76,21 @@ class TriggerFields:
     @classmethod
     def from_trigger(cls, trigger: Trigger) -> "TriggerFields":
         """The texts that say `trigger`."""
-        fields = cls(zone=str(trigger.zone))
+        starts, ends = starts_of(trigger), ends_of(trigger)
+        shown = cls(
+            zone=str(trigger.zone),
+            starts=local_text(starts, trigger.zone) if starts else "",
+            ends=local_text(ends, trigger.zone) if ends else "",
+        )
         if isinstance(trigger, CronTrigger):
-            return replace(fields, cron=trigger.expression.text).with_builder_of_cron()
+            return replace(shown, cron=trigger.expression.text).with_builder_of_cron()
         if isinstance(trigger, IntervalTrigger):
             start = local_text(trigger.anchor, trigger.zone)
             every = str(trigger.every)
-            return replace(fields, trigger=INTERVAL, every=every, unit=trigger.unit, start=start)
+            return replace(shown, trigger=INTERVAL, every=every, unit=trigger.unit, start=start)
         if isinstance(trigger, DateTrigger):
-            return replace(fields, trigger=ONCE, once=local_text(trigger.at, trigger.zone))
-        return replace(fields, trigger=KEEP)
+            return replace(shown, trigger=ONCE, once=local_text(trigger.at, trigger.zone))
+        return replace(shown, trigger=KEEP)
 
     def with_builder_of_cron(self) -> "TriggerFields":
         """With time and days of the builder as the expression says them, or empty."""
@@ -108,8 +118,8 @@ class TriggerFields:
     def read(self, now: datetime, stored: Trigger | None = None) -> Trigger:
         """The trigger that these fields say.
 
-        What `stored` has and no field shows (seconds of an anchor, a start and an end) stays
-        where the rest is as it was. Raises: Invalid by field.
+        What `stored` has and no field shows (parts of a second) stays where the rest is as it
+        was. Raises: Invalid by field.
         """
         try:
             made = self._made(now, stored)
@@ -119,6 +129,9 @@ class TriggerFields:
         if stored is not None and made.to_json() == stored.to_json():
             return stored
         if made.next_after(now) is None:
+            if isinstance(made, RECURRING) and replace(made, ends_at=None).next_after(now):
+                text = "No fire time is left to come before this end. Choose a later one, or none."
+                raise Invalid({"ends": text})
             raise Invalid({self._field: self._never(now, made.zone)})
         return made
 
@@ -131,16 +144,24 @@ class TriggerFields:
             raise Invalid({"trigger": "Choose how the job is triggered: cron, interval or once."})
         zone = self._zone()
         if self.trigger == CRON:
-            limits, seed = {}, self.name
+            seed = self.name
             if isinstance(stored, CronTrigger):
-                limits, seed = limits_of(stored), stored.expression.seed or seed
-            return CronTrigger(cron.parse(self.cron, seed), zone, **limits)
+                seed = stored.expression.seed or seed
+            return CronTrigger(cron.parse(self.cron, seed), zone, *self._limits(zone, stored))
         if self.trigger == INTERVAL:
             return self._interval(now, zone, stored)
         if self.trigger == ONCE:
             return self._once(now, zone, stored)
         assert isinstance(stored, FieldsTrigger)
-        return replace(stored, zone=zone)
+        starts_at, ends_at = self._limits(zone, stored)
+        return replace(stored, zone=zone, starts_at=starts_at, ends_at=ends_at)
+
+    def _limits(
+        self, zone: ZoneInfo, stored: Trigger | None
+    ) -> tuple[datetime | None, datetime | None]:
+        """Start and end; what is shown as it is stored is what is stored."""
+        starts_at = limit("starts_at", self.starts, zone, starts_of(stored))
+        return starts_at, limit("ends_at", self.ends, zone, ends_of(stored))
 
     def _zone(self) -> ZoneInfo:
         if not self.zone:
@@ -155,14 +176,15 @@ class TriggerFields:
         if not (self.every.isascii() and self.every.isdigit() and len(self.every) < 12):
             text = f'"{shown(self.every)}" is not a whole number. Write one such as 15.'
             raise Invalid({"every": text if self.every else "Write a whole number such as 15."})
-        anchor, limits = now.replace(microsecond=0), {}
+        anchor, starts_at = now.replace(microsecond=0), None
         if isinstance(stored, IntervalTrigger):
-            limits = limits_of(stored)
+            starts_at = stored.starts_at  # no field shows it: an interval starts at its anchor
+        ends_at = limit("ends_at", self.ends, zone, ends_of(stored))
         if self.start:
             anchor = local_instant("start", self.start, zone)
             if isinstance(stored, IntervalTrigger) and same(stored.anchor, self.start, zone):
                 anchor = stored.anchor
-        return IntervalTrigger(int(self.every), self.unit, anchor, zone, **limits)
+        return IntervalTrigger(int(self.every), self.unit, anchor, zone, starts_at, ends_at)
 
     def _once(self, now: datetime, zone: ZoneInfo, stored: Trigger | None) -> Trigger:
         if not self.once:
@@ -181,9 +203,23 @@ class TriggerFields:
         return "This never fires from now on. Choose days and times to come."
 
 
-def limits_of(trigger: CronTrigger | IntervalTrigger) -> dict[str, datetime | None]:
-    """Start and end of a trigger, which no field shows."""
-    return {"starts_at": trigger.starts_at, "ends_at": trigger.ends_at}
+def starts_of(trigger: Trigger | None) -> datetime | None:
+    """The start that a form shows of a trigger; an interval's anchor says that already."""
+    return trigger.starts_at if isinstance(trigger, (CronTrigger, FieldsTrigger)) else None
+
+
+def ends_of(trigger: Trigger | None) -> datetime | None:
+    """The end of a trigger."""
+    return trigger.ends_at if isinstance(trigger, RECURRING) else None
+
+
+def limit(name: str, typed: str, zone: ZoneInfo, stored: datetime | None) -> datetime | None:
+    """The start or end that `typed` says, or the stored one where it is shown like that."""
+    if not typed:
+        return None
+    if stored is not None and same(stored, typed, zone):
+        return stored
+    return local_instant(name, typed, zone)
 
 
 def same(instant: datetime, typed: str, zone: ZoneInfo) -> bool:

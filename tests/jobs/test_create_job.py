@@ -76,6 +76,19 @@ def test_an_interval_without_start_counts_from_now(
     assert job.next_run_at == datetime(2026, 3, 10, 12, 5, tzinfo=UTC)
 
 
+@pytest.mark.parametrize("trigger", ["cron", "interval"])
+def test_a_trigger_has_a_start_and_an_end_in_the_jobs_zone(
+    app: Flask, admin: Browser, trigger: str
+) -> None:
+    limits = {"starts": "2031-05-01T00:00", "ends": "2031-06-01T00:00"}
+    interval = {"every": "3", "unit": "days", "start": "2031-05-01T08:00"}
+    admin.post("/jobs", data={**FORM, **interval, **limits, "trigger": trigger})
+    (job,) = jobs(app)
+    assert job.trigger["ends_at"] == "2031-05-31T22:00:00+00:00"
+    assert job.next_run_at is not None
+    assert job.next_run_at.date().isoformat() == "2031-05-01"
+
+
 def test_once_is_a_time_in_the_jobs_zone(app: Flask, admin: Browser) -> None:
     admin.post("/jobs", data={**FORM, "trigger": "once", "once": "2031-12-24T18:00"})
     assert jobs(app)[0].next_run_at == datetime(2031, 12, 24, 17, tzinfo=UTC)

@@ -146,18 +146,32 @@ def test_a_job_declared_in_code_says_so_and_keeps_its_trigger(
     kept = {**FORM, "trigger": "keep", "zone": "UTC", "revision": "1"}
     assert admin.post(f"/jobs/{job_id}", data=kept).status_code == 303
     assert stored(app, job_id).trigger == declared.to_json()
-    moved = {**kept, "zone": "Asia/Tokyo", "revision": "2"}
+    ended = {**kept, "ends": "2031-01-01T00:00", "revision": "2"}
+    assert admin.post(f"/jobs/{job_id}", data=ended).status_code == 303
+    assert stored(app, job_id).trigger["ends_at"] == "2031-01-01T00:00:00+00:00"
+    moved = {**kept, "zone": "Asia/Tokyo", "revision": "3"}
     assert admin.post(f"/jobs/{job_id}", data=moved).status_code == 303
     assert stored(app, job_id).trigger == {**declared.to_json(), "zone": "Asia/Tokyo"}
 
 
-def test_the_end_of_a_trigger_survives_the_form(app: Flask, admin: Browser) -> None:
+def test_the_limits_of_a_trigger_survive_the_form_to_the_microsecond(
+    app: Flask, admin: Browser
+) -> None:
     path = admin.post("/jobs", data=FORM).headers["Location"]
     job_id = int(path.rpartition("/")[2])
-    limited = {**stored(app, job_id).trigger, "ends_at": "2031-01-01T00:00:00+00:00"}
+    limits = {
+        "starts_at": "2026-01-01T11:00:00.250000+00:00",
+        "ends_at": "2030-12-31T23:00:00+00:00",
+    }
+    limited = {**stored(app, job_id).trigger, **limits}
     change(app, job_id, trigger=limited)
-    admin.post(path, data={**FORM, "cron": "0 7 * * *", "revision": "1"})
+    page = text_of(admin.get(f"{path}/edit"))
+    shown = {"starts": filled(page, "starts"), "ends": filled(page, "ends")}
+    assert shown == {"starts": "2026-01-01T12:00", "ends": "2031-01-01T00:00"}
+    admin.post(path, data={**FORM, **shown, "cron": "0 7 * * *", "revision": "1"})
     assert stored(app, job_id).trigger == {**limited, "expression": "0 7 * * *"}
+    admin.post(path, data={**FORM, "cron": "0 7 * * *", "revision": "2"})
+    assert not stored(app, job_id).trigger.keys() & limits.keys()
 
 
 def test_a_finished_job_can_be_described_and_revived(
