@@ -5,7 +5,7 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
-.PHONY: help run test lint lock browser clean venv venv-dev
+.PHONY: help run test faults lint lock browser clean venv venv-dev
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,6 +17,9 @@ run: venv ## Install what is needed, then serve on http://127.0.0.1:8000
 # Three test processes on two cores: most of the time they wait for servers and clocks.
 test: lint browser ## Install what the tests need, then run every check and test
 	@$(BIN)/pytest --quiet -n 3 --dist worksteal
+
+faults: venv-dev ## Kill, stop and starve real processes for hours; prints one table (KILLS=1000)
+	@$(BIN)/pytest --quiet tests/faults -m "long or not long"
 
 lint: venv-dev ## Check format, rules, types and the direction of imports
 	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .
