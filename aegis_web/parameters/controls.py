@@ -70,9 +70,15 @@ class Control:
         return {name: text for name, text in self.attributes.items() if name != "type"}
 
     @property
+    def advice(self) -> str:
+        """Help and hint as sentences of one text: what stands below the control."""
+        ended = f"{self.help}." if self.help[-1:].isalnum() and self.hint else self.help
+        return f"{ended} {self.hint}".strip()
+
+    @property
     def described_by(self) -> str:
         """The ids of its error and its help, for aria-describedby."""
-        said = [("error", self.error), ("help", self.help or self.hint)]
+        said = [("error", self.error), ("help", self.advice)]
         return " ".join(f"{self.id}-{what}" for what, text in said if text)
 
 

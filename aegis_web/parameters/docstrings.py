@@ -11,6 +11,7 @@ SECTION = re.compile(
     r"(Args|Arguments|Parameters|Returns|Raises|Yields|Source|Examples?):", re.IGNORECASE
 )
 PARAMETER_SECTIONS = {"args", "arguments", "parameters"}
+OWN_LINE = re.compile(r"\s|[-*•] |\d+[.)] ")  # a line that does not go on with the one before
 ENTRY = re.compile(r"\*{0,2}(\w+)\s*(?:\([^)]*\))?\s*:\s*(.*)")
 
 
@@ -42,13 +43,23 @@ def read_docstring(function: Callable[..., Any]) -> Documentation:
             entries.append(line)
         elif section is None:
             prose.append(line)
-    return Documentation(title, "\n".join(prose).strip(), _read_entries(entries))
+    return Documentation(title, _flowing(prose), _read_entries(entries))
 
 
 def humanised(name: str) -> str:
     """A name of code as a label: "older_than_days" becomes "Older than days"."""
     words = " ".join(name.replace(".", " ").replace("_", " ").split())
     return words[:1].upper() + words[1:]
+
+
+def _flowing(lines: list[str]) -> str:
+    """Paragraphs without the line breaks of the source; lists and indented lines keep theirs."""
+    text = previous = ""
+    for line in map(str.rstrip, lines):
+        goes_on = line and previous and not OWN_LINE.match(line) and previous[:1].strip()
+        text += f" {line}" if goes_on else f"\n{line}"
+        previous = line
+    return text.strip("\n")
 
 
 def _read_entries(lines: list[str]) -> dict[str, str]:

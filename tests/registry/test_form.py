@@ -1,7 +1,7 @@
 # ruff: noqa: B006, B008 - the functions below are never called with their defaults
 """Controls and what a browser posts back: nothing typed is lost, nothing stored leaks."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from enum import Enum
 from typing import Annotated, Any
@@ -122,6 +122,9 @@ def test_a_control_says_its_kind_its_help_and_its_limits() -> None:
         *("group", "secret"),
     ]
     assert (controls["count"].help, controls["count"].hint) == ("How many.", "From 1 to 9.")
+    assert controls["count"].advice == "How many. From 1 to 9."
+    assert replace(controls["count"], help="How many").advice == "How many. From 1 to 9."
+    assert replace(controls["count"], hint="").advice == "How many."
     assert controls["count"].id == "field-arg-count"
     assert controls["count"].described_by == "field-arg-count-help"
     assert controls["day"].attributes == {"type": "date", "min": "2020-01-01"}
