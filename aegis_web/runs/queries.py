@@ -19,9 +19,23 @@ from aegis_web.extensions import db
 from aegis_web.jobs.models import Job
 from aegis_web.parameters.values import mask_sealed
 from aegis_web.registry import Registry
+from aegis_web.runs.attempts import (
+    AttemptRow,
+    Cost,
+    LateEnd,
+    attempts_of,
+    cost_of,
+    late_end,
+    reason_sentence,
+)
 from aegis_web.runs.filters import LARGEST_KEY, RunFilter
 from aegis_web.runs.log import inert
-from aegis_web.runs.models import REASON_SENTENCES, Kind, Reason, Run, RunDetails, RunStatus
+from aegis_web.runs.models import (
+    Kind,
+    Run,
+    RunDetails,
+    RunStatus,
+)
 from aegis_web.runs.search import page_of_ids
 from aegis_web.system.models import Node
 
@@ -132,6 +146,14 @@ class RunFacts:
     result_note: str | None  # why the returned value was not kept
     traceback: str | None
     progress: RunProgress | None
+    cost: Cost
+    attempts: tuple[AttemptRow, ...]  # all, the newest first; empty where there was only one
+    late: LateEnd | None
+
+    @property
+    def waits_to_retry(self) -> bool:
+        """Whether an attempt has failed and the next one is to come."""
+        return self.row.status == "queued" and self.row.attempt > 1
 
 
 def list_runs(chosen: RunFilter, size: int = PAGE_SIZE) -> RunPage:
@@ -220,7 +242,7 @@ def run_row(row: Row[Any]) -> RunRow:
 
 
 def find_run(run_id: int) -> RunFacts:
-    """The run `run_id` with everything that is kept of it. One query.
+    """The run `run_id` with everything that is kept of it. One query, two after a retry.
 
     Raises: NotFound.
     """
@@ -244,6 +266,9 @@ def find_run(run_id: int) -> RunFacts:
         result_note=details.result_note,
         traceback=None if details.traceback is None else inert(details.traceback),
         progress=progress_of(details),
+        cost=cost_of(found.Run),
+        attempts=attempts_of(found.Run, details),
+        late=late_end(details),
     )
 
 
@@ -311,8 +336,3 @@ def progress_of(details: RunDetails) -> RunProgress | None:
 def round_off(value: float | None) -> Any:
     """3.0 as 3, so that it reads as it was meant."""
     return int(value) if value is not None and value.is_integer() else value
-
-
-def reason_sentence(reason: str) -> str:
-    """A reason for people."""
-    return REASON_SENTENCES[Reason(reason)] if reason in set(Reason) else reason

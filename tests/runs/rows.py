@@ -11,7 +11,7 @@ from sqlalchemy import insert
 from aegis_web.clock import to_us, utc_now
 from aegis_web.extensions import transaction
 from aegis_web.jobs.models import Job
-from aegis_web.runs.models import Kind, Run, RunDetails, RunLog, RunStatus
+from aegis_web.runs.models import FormerAttempt, Kind, Run, RunDetails, RunLog, RunStatus
 
 CRON = {"kind": "cron", "expression": "0 * * * *", "zone": "UTC"}
 
@@ -72,6 +72,21 @@ def add_run(
         if details is not None:
             session.add(RunDetails(run_id=run.id, **details))
         return run.id
+
+
+def add_attempts(app: Flask, run_id: int, *attempts: dict[str, Any]) -> None:
+    """Former attempts of a run, the first first; each failed after two seconds unless told."""
+    with app.app_context(), transaction() as session:
+        for number, values in enumerate(attempts, start=1):
+            began = utc_now() - timedelta(minutes=30 - number)
+            row: dict[str, Any] = {
+                "run_id": run_id,
+                "number": number,
+                "status": RunStatus.FAILED,
+                "started_at": began,
+                "finished_at": began + timedelta(seconds=2),
+            }
+            session.add(FormerAttempt(**row | values))
 
 
 def add_manual_run(app: Flask, job_id: int, who: str = "bob@example.org", **values: Any) -> int:

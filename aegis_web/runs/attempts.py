@@ -1,0 +1,97 @@
+"""The attempts of one run: those that another one followed, and an end that came too late."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+
+from aegis_web.extensions import db
+from aegis_web.runs.log import inert
+from aegis_web.runs.models import (
+    REASON_SENTENCES,
+    FormerAttempt,
+    Reason,
+    Run,
+    RunDetails,
+    RunStatus,
+)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What an attempt cost and how its process ended; None: not measured, or no process."""
+
+    cpu_seconds: float | None
+    peak_bytes: int | None  # of resident memory
+    exit_code: int | None  # -9: killed by signal 9
+
+
+@dataclass(frozen=True)
+class AttemptRow:
+    """One attempt of a run that had several."""
+
+    number: int
+    status: str  # the word: "timed_out"
+    sentence: str | None  # why it was lost or cancelled
+    started_at: datetime | None
+    seconds: float | None  # how long it took; None: it never began, or still goes
+    error: str | None  # one line
+    traceback: str | None
+    cost: Cost
+
+
+@dataclass(frozen=True)
+class LateEnd:
+    """How a run ended after it had been called lost."""
+
+    status: str
+    at: datetime | None
+    error: str | None
+
+
+def attempts_of(run: Run, details: RunDetails) -> tuple[AttemptRow, ...]:
+    """All attempts of a run that had several, the newest first. One query, or none."""
+    if run.attempt < 2:
+        return ()
+    former = select(FormerAttempt).where(FormerAttempt.run_id == run.id)
+    former = former.order_by(FormerAttempt.number.desc())
+    newest = attempt_row(run, run.attempt, details.traceback)
+    rows = db.session.scalars(former)
+    return (newest, *(attempt_row(row, row.number, row.traceback) for row in rows))
+
+
+def attempt_row(attempt: Run | FormerAttempt, number: int, traceback: str | None) -> AttemptRow:
+    """One attempt as a value."""
+    began, ended = attempt.started_at, attempt.finished_at
+    return AttemptRow(
+        number=number,
+        status=RunStatus(attempt.status).name.lower(),
+        sentence=None if attempt.reason is None else reason_sentence(attempt.reason),
+        started_at=began,
+        seconds=None if began is None or ended is None else (ended - began).total_seconds(),
+        error=None if attempt.error is None else inert(attempt.error),
+        traceback=None if traceback is None else inert(traceback),
+        cost=cost_of(attempt),
+    )
+
+
+def cost_of(attempt: Run | FormerAttempt) -> Cost:
+    """What was measured of an attempt."""
+    return Cost(
+        cpu_seconds=None if attempt.cpu_us is None else attempt.cpu_us / 1_000_000,
+        peak_bytes=None if attempt.peak_kb is None else attempt.peak_kb * 1024,
+        exit_code=attempt.exit_code,
+    )
+
+
+def late_end(details: RunDetails) -> LateEnd | None:
+    """How a run ended that nobody waited for any more."""
+    if details.late_status is None:
+        return None
+    error = None if details.late_error is None else inert(details.late_error)
+    return LateEnd(RunStatus(details.late_status).name.lower(), details.late_at, error)
+
+
+def reason_sentence(reason: str) -> str:
+    """A reason for people."""
+    return REASON_SENTENCES[Reason(reason)] if reason in set(Reason) else reason
