@@ -71,7 +71,7 @@ def judge(url: str, witness: Path, times: dict[str, tuple[int, int]]) -> Judgeme
     said = testimony(witness)
     rows = read(
         url,
-        "SELECT j.key, r.fire_at, r.status, r.attempt, r.range_from, r.range_count"
+        "SELECT j.key, r.fire_at, r.status, r.attempt, r.finished_at, r.range_from, r.range_count"
         " FROM runs r JOIN jobs j ON j.id = r.job_id WHERE r.fire_at IS NOT NULL",
     )
     for job in read(url, "SELECT key, created_at, next_run_at FROM jobs"):
@@ -124,6 +124,8 @@ def judge_testimony(found: Judgement, rows: dict[tuple[str, int], Any], said: li
         row = rows.get((s.job, s.fire))
         if row is None:
             found.against(f"{s.job} of {s.fire} ran without a row")
+        elif s.word == "begin" and s.attempt == row.attempt and s.at > (row.finished_at or s.at):
+            found.against(f"{s.job} of {s.fire} began after it had been settled")
         elif STATUSES[row.status] not in RAN:
             found.against(f"{s.job} of {s.fire} ran, and its row says {STATUSES[row.status]}")
     for (job, fire), row in rows.items():

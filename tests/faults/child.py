@@ -1,6 +1,7 @@
 """One node as a process: the product's own scheduler command, able to die at a named point.
 
-`DIE_AT=claim:3` kills the process (SIGKILL, by itself) the third time it comes to that point.
+`AT=claim:3` kills the process (SIGKILL, by itself) the third time it comes to that point;
+`AT=claim:3:SIGSTOP` sends another signal.
 The points are functions of the product wrapped here, so that the product knows nothing of them.
 """
 
@@ -17,18 +18,14 @@ from aegis_web.engine import ledger, node
 from aegis_web.runs.retention import Retention, prune
 
 
-def die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def countdown(number: int) -> Callable[[], None]:
-    """A function that kills the process at its call number `number`."""
+def countdown(number: int, signal_number: signal.Signals) -> Callable[[], None]:
+    """A function that sends the process a signal at its call number `number`."""
     left = [number]
 
     def passed() -> None:
         left[0] -= 1
         if not left[0]:
-            die()
+            os.kill(os.getpid(), signal_number)
 
     return passed
 
@@ -78,6 +75,26 @@ def at_commit(passed: Callable[[], None]) -> None:
     event.listen(Engine, "commit", commit)
 
 
+def at_promotion(passed: Callable[[], None]) -> None:
+    """Come to the point when runs have been promoted for good and nobody has heard of it yet."""
+    promoted: list[object] = []
+    real_promote, real_committed = node.promote, node.Node._committed
+
+    def promote(*args: Any, **kwargs: Any) -> Any:
+        attempts = real_promote(*args, **kwargs)
+        promoted.extend(attempts)
+        return attempts
+
+    def committed(*args: Any) -> None:
+        real_committed(*args)
+        if promoted:
+            promoted.clear()
+            passed()
+
+    node.promote = promote
+    node.Node._committed = committed
+
+
 def at_prune(passed: Callable[[], None]) -> None:
     """Come to the point when a DELETE of the pruning has been done and not been committed."""
 
@@ -92,6 +109,7 @@ POINTS: dict[str, Callable[[Callable[[], None]], None]] = {
     "claim": lambda passed: before(ledger, "advance", passed),
     "commit": at_commit,
     "committed": lambda passed: after(node.Node, "_committed", passed),
+    "committed-promotion": at_promotion,
     "hand-over": lambda passed: before(node.Node, "_hand_over", passed),
     "handed-over": lambda passed: after(node.Node, "_hand_over", passed),
     "finish": lambda passed: before(ledger, "store_details", passed),
@@ -105,9 +123,9 @@ def main() -> int:
 
     With PRUNE set the process prunes the history once instead.
     """
-    point, _, number = os.environ.get("DIE_AT", "").partition(":")
-    if point:
-        POINTS[point](countdown(int(number)))
+    if "AT" in os.environ:
+        point, number, *name = os.environ["AT"].split(":")
+        POINTS[point](countdown(int(number), signal.Signals[name[0] if name else "SIGKILL"]))
     if "PRUNE" not in os.environ:
         return command.main()
     with command.prepare().app_context():

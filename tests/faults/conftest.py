@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,10 @@ class NodeProcess:
         """Whether it has said that it turns."""
         return "is running" in self.output()
 
+    def state(self) -> str:
+        """What the operating system says of it: "running", "sleeping", "stopped"."""
+        return str(psutil.Process(self.pid).status())
+
     def output(self) -> str:
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
@@ -137,6 +142,24 @@ class Cluster:
         with engine.begin() as connection:
             for statement in statements:
                 connection.execute(text(statement))
+        engine.dispose()
+
+    @staticmethod
+    def passes(seconds: float) -> None:
+        """Return when so much time has passed: the length of a fault, not a guess at a wait."""
+        time.sleep(seconds)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep everybody else from writing."""
+        engine = create_engine(self.url)
+        with engine.connect() as connection:
+            if engine.dialect.name == "sqlite":
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            else:
+                connection.exec_driver_sql("LOCK TABLE nodes, jobs, runs IN ACCESS EXCLUSIVE MODE")
+            yield
+            connection.exec_driver_sql("ROLLBACK")
         engine.dispose()
 
     def settles(self, seconds: float = SETTLE_SECONDS) -> None:

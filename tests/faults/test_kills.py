@@ -57,7 +57,7 @@ def test_death_at_each_point(cluster: Cluster, note: Note) -> None:
     points = sorted(POINTS.keys() - {"prune"})
     cluster.start()
     for point in points:
-        assert cluster.start(DIE_AT=f"{point}:2").ends() == -signal.SIGKILL, point
+        assert cluster.start(AT=f"{point}:2").ends() == -signal.SIGKILL, point
     aftermath(cluster)
     note(cluster.judge(), len(points))
 
@@ -67,7 +67,7 @@ def test_death_at_each_point(cluster: Cluster, note: Note) -> None:
 def test_many_deaths_at(how: str, cluster: Cluster, note: Note) -> None:
     cluster.start()
     for number in range(1, 21):
-        assert cluster.start(DIE_AT=f"{how}:{number}").ends() == -signal.SIGKILL
+        assert cluster.start(AT=f"{how}:{number}").ends() == -signal.SIGKILL
     aftermath(cluster)
     note(cluster.judge(), 20)
 
@@ -78,7 +78,7 @@ def test_death_while_pruning(cluster: Cluster, note: Note) -> None:
     age(cluster, 1200)
     old = "SELECT count(*) FROM runs WHERE fire_at < 1000000000000000"
     for number in (1, 2):
-        assert cluster.start(PRUNE="1", DIE_AT=f"prune:{number}").ends() == -signal.SIGKILL
+        assert cluster.start(PRUNE="1", AT=f"prune:{number}").ends() == -signal.SIGKILL
         assert cluster.read(old)[0][0] > 0
     assert cluster.start(PRUNE="1").ends() == 0
     assert cluster.read(old)[0][0] == 1  # the last run of a job always stays
