@@ -85,7 +85,13 @@ def engine_options(url: str) -> dict[str, Any]:
         "connect_args": {
             "application_name": "aegis-web",
             "connect_timeout": 10,
-            "options": "-c timezone=UTC -c idle_in_transaction_session_timeout=5000",
+            # A peer that vanished without a word is noticed within about 11 s, from both ends.
+            "keepalives_idle": 5,
+            "keepalives_interval": 2,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 10_000,
+            "options": "-c timezone=UTC -c idle_in_transaction_session_timeout=5000"
+            " -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3",
         },
     }
 

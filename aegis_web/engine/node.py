@@ -153,7 +153,7 @@ class Node:
             self._give_back(connection, WAITED_SECONDS)
             if self._in_doubt:
                 ledger.reclaim_strays(connection, self.pulse.node_id, list(self._running))
-            if alive and self.pulse.may_judge():
+            if alive and self.pulse.may_judge(now):
                 self._bury(connection, now)
             if alive and not (self.draining or self.paused):
                 due = claim(connection, self._cache, now, self._batch, settled)

@@ -42,8 +42,7 @@ class Pulse:
         """Note a committed beat that was begun at `began` (monotonic seconds)."""
         with self._changed:
             limit = BEAT_SECONDS + LATE_SECONDS
-            jumped = abs((now_us - self._beat_us) / 1e6 - (began - self._beat)) > LATE_SECONDS
-            if began - self._beat > limit or jumped:
+            if began - self._beat > limit or self._jumped(began, now_us):
                 self._trusted_since = began
             self._beat, self._beat_us = began, now_us
             self._changed.notify_all()
@@ -60,10 +59,15 @@ class Pulse:
         """Whether the last beat is young enough to begin a run."""
         return monotonic() - self._beat < FENCE_SECONDS
 
-    def may_judge(self) -> bool:
-        """Whether this node may call others dead."""
+    def may_judge(self, now_us: int) -> bool:
+        """Whether this node may call others dead, when the database's clock says `now_us`."""
         now = monotonic()  # the others waited for what this turn waited for, and longer
-        return now - self._beat < LATE_SECONDS and now - self._trusted_since >= DEAD_SECONDS
+        steady = now - self._beat < LATE_SECONDS and not self._jumped(now, now_us)
+        return steady and now - self._trusted_since >= DEAD_SECONDS
+
+    def _jumped(self, now: float, now_us: int) -> bool:
+        """Whether the database's clock was set since the last beat: old beats say nothing then."""
+        return abs((now_us - self._beat_us) / 1e6 - (now - self._beat)) > LATE_SECONDS
 
     def admits(self, node_id: int) -> bool:
         """Whether an attempt promoted under `node_id` may begin; waits for a fresh beat."""

@@ -1,6 +1,7 @@
 """A turn whose commit happened although it looked as if it had failed, and other poison."""
 
 from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -141,10 +142,21 @@ def test_a_node_that_beats_while_it_is_being_judged_lives(make_node: MakeNode) -
 def test_a_node_that_waited_long_for_its_turn_judges_nobody_in_it() -> None:
     pulse = Pulse()
     pulse.begin(1, 0.0, 0)
-    from time import monotonic
-
     pulse._trusted_since = monotonic() - 100
-    pulse._beat = monotonic() - 2.5
-    assert not pulse.may_judge()
+    pulse._beat, pulse._beat_us = monotonic() - 2.5, 10_000_000
+    assert not pulse.may_judge(12_500_000)
     pulse._beat = monotonic() - 1.5
-    assert pulse.may_judge()
+    assert pulse.may_judge(11_500_000)
+
+
+@pytest.mark.parametrize("step", [-86_400, -3, 3, 86_400])
+def test_a_node_that_sees_the_clock_set_judges_nobody_by_old_beats(step: int) -> None:
+    pulse = Pulse()
+    pulse.begin(1, monotonic() - 100, 0)
+    pulse.beat(monotonic() - 100, 0)
+    pulse._trusted_since = monotonic() - 100
+    pulse._beat, pulse._beat_us = monotonic() - 1, 10_000_000
+    later = 11_000_000 + step * 1_000_000
+    assert not pulse.may_judge(later)
+    pulse.beat(monotonic(), later)
+    assert not pulse.may_judge(later)

@@ -118,6 +118,15 @@ def test_what_does_not_end_is_settled_as_lost(make_node: MakeNode) -> None:
     assert (run.status, run.reason) == (RunStatus.LOST, Reason.SHUTDOWN)
 
 
+def test_a_beat_from_before_the_clock_was_set_back_keeps_nobody_alive(make_node: MakeNode) -> None:
+    node = make_node(start=False)
+    with node.engine.begin() as connection:
+        other = ledger.register_node(connection, "other:1", "0")
+        now = ledger.now_us(connection)
+        ledger.beat(connection, other, now + 3_600_000_000)
+        assert ledger.bury_dead_nodes(connection, 0, now, 4_000_000) == [other]
+
+
 @pytest.mark.parametrize("silence", [timedelta(seconds=3), timedelta(seconds=30)])
 def test_only_a_node_silent_for_four_seconds_is_dead(
     make_node: MakeNode, silence: timedelta

@@ -209,8 +209,8 @@ def note(request: pytest.FixtureRequest) -> Note:
     def write(found: Judgement, faults: int) -> None:
         database = "PostgreSQL" if "postgresql" in request.node.name else "SQLite"
         title = request.node.originalname.removeprefix("test_").replace("_", " ")
-        if how := request.node.callspec.params.get("how"):
-            title += f" {how}"
+        if "how" in request.fixturenames:
+            title += f" {request.getfixturevalue('how')}"
         row = {
             "what": title,
             "database": database,

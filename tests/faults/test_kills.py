@@ -72,6 +72,7 @@ def test_many_deaths_at(how: str, cluster: Cluster, note: Note) -> None:
     note(cluster.judge(), 20)
 
 
+@pytest.mark.long
 def test_death_while_pruning(cluster: Cluster, note: Note) -> None:
     cluster.start()
     cluster.goes_on()

@@ -1,11 +1,13 @@
 """Real, migrated databases: made once per test process by Alembic, then copied for each test."""
 
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import count
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import psycopg
 import pytest
@@ -80,6 +82,23 @@ class Postgres:
 
     def drop(self, name: str) -> None:
         self.run(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+    @property
+    def socket(self) -> str:
+        """The path of the socket that it listens on."""
+        folder = parse_qs(urlsplit(self.url("postgres")).query)["host"][0]
+        return str(next(Path(folder).glob(".s.PGSQL.*[0-9]")))
+
+    def restart(self, how: str = "fast") -> None:
+        """Stop and start it; `how` as pg_ctl knows it: "fast" or "immediate"."""
+        command = [self.bin / "pg_ctl", "-D", self.server.pgdata, "-l", self.server.log]
+        subprocess.run(
+            [*command, "-w", "-m", how, "restart"],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            user=self.server.system_user,  # PostgreSQL refuses to run as root
+            cwd="/",
+        )
 
     def stop(self) -> None:
         self.server.cleanup()

@@ -29,12 +29,16 @@ def end_node(connection: Connection, node_id: int, now: int, end: str) -> bool:
 
 
 def bury_dead_nodes(connection: Connection, me: int, now: int, dead_after_us: int) -> list[int]:
-    """Close each node that has not beaten for `dead_after_us`; their numbers."""
+    """Close each node that has not beaten for `dead_after_us`; their numbers.
+
+    A beat that lies as far ahead is from before the clock was set back.
+    """
     update = """
         UPDATE nodes SET ended_at = ?, "end" = 'died'
-        WHERE ended_at IS NULL AND beat_at < ? AND id <> ? RETURNING id
+        WHERE ended_at IS NULL AND (beat_at < ? OR beat_at > ?) AND id <> ? RETURNING id
     """  # one statement: who beats while it waits for the row is seen to live
-    return [row.id for row in execute(connection, update, now, now - dead_after_us, me)]
+    limits = (now - dead_after_us, now + dead_after_us)
+    return [row.id for row in execute(connection, update, now, *limits, me)]
 
 
 def lose_runs(connection: Connection, node_id: int, now: int, reason: Reason) -> None:
