@@ -11,7 +11,7 @@ from typing import Any
 
 from apscheduler.job import Job as ApsJob
 
-from aegis_web.engine.changes import NewJob
+from aegis_web.engine.new_job import NewJob
 from aegis_web.engine.policy_rules import check
 from aegis_web.errors import Invalid
 from aegis_web.jobs.models import CatchUp

@@ -6,102 +6,28 @@ actions of the browser and APScheduler's own methods both come here.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from aegis_web.audit.models import Actor, audit_entry
-from aegis_web.clock import from_us, to_us
+from aegis_web.audit.models import SYSTEM, Actor, audit_entry
+from aegis_web.clock import to_us
 from aegis_web.engine import ledger
 from aegis_web.engine.claim import lane_of
-from aegis_web.engine.decide import Due, Policy, Verdict, decide, due, summary
+from aegis_web.engine.new_job import DEFINITION, NewJob, definition
+from aegis_web.engine.settle import now_of, settle
 from aegis_web.engine.triggers import DateTrigger, Trigger, from_json, seeded
 from aegis_web.errors import Conflict, Invalid
 from aegis_web.jobs.models import (
-    Backoff,
     CatchUp,
     Job,
     JobState,
-    OnLost,
-    Origin,
-    Overlap,
-    Priority,
 )
-from aegis_web.parameters import mask_sealed
 from aegis_web.registry import Registry
 from aegis_web.runs.models import Kind, Reason, Run, RunDetails, RunStatus
-
-DEFINITION = (
-    "name",
-    "description",
-    "owner",
-    "tags",
-    "service",
-    "arguments",
-    "trigger",
-    "grace_seconds",
-    "overlap",
-    "max_running",
-    "catch_up",
-    "timeout_seconds",
-    "jitter_seconds",
-    "retries",
-    "retry_delay_seconds",
-    "retry_backoff",
-    "retry_errors",
-    "on_lost",
-    "group_name",
-    "calendar_id",
-    "priority",
-    "queue_limit",
-)  # what a person or a declaration decides about a job; the rest follows
-
-
-@dataclass(frozen=True)
-class NewJob:
-    """The definition of a job, ready to be stored. Arguments are sealed."""
-
-    key: str
-    name: str
-    service: str
-    trigger: Trigger
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-    description: str = ""
-    owner: str = ""
-    tags: tuple[str, ...] = ()
-    origin: Origin = Origin.USER
-    declaration: Mapping[str, Any] | None = None
-    grace_seconds: int | None = None
-    overlap: Overlap = Overlap.SKIP
-    max_running: int = 1
-    catch_up: CatchUp = CatchUp.LATEST
-    timeout_seconds: int | None = None
-    jitter_seconds: int = 0
-    retries: int = 0
-    retry_delay_seconds: int = 60
-    retry_backoff: Backoff = Backoff.FIXED
-    retry_errors: tuple[str, ...] = ()
-    on_lost: OnLost = OnLost.MARK
-    group_name: str | None = None
-    calendar_id: int | None = None
-    priority: Priority = Priority.NORMAL
-    queue_limit: int | None = None
-    paused: bool = False
-    first_run_at: datetime | None = None  # set by hand; None: as the trigger says
-
-
-def definition(job: Job) -> dict[str, Any]:
-    """What the audit keeps of a job; secrets as bullets."""
-    values = {name: getattr(job, name) for name in DEFINITION}
-    return {**values, "arguments": mask_sealed(job.arguments)}
-
-
-def now_of(session: Session) -> datetime:
-    """The database's present instant."""
-    return from_us(ledger.now_us(session.connection()))
 
 
 def add(session: Session, new: NewJob, actor: Actor) -> Job:
@@ -194,6 +120,7 @@ def change(
         if name != "trigger":
             setattr(job, name, value)
     if trigger is not None and retimed:
+        job.skip_next_at = None
         retime(job, trigger, now_of(session))
     job.problem = problem_of(job, registry)
     touch(session, job, actor)
@@ -229,7 +156,7 @@ def move_cursor(
 ) -> None:
     """Set the next fire time by hand (APScheduler's `next_run_time`); a finished job lives on."""
     settle(session, job, registry)
-    before, job.next_run_at = job.next_run_at, next_run_at
+    before, job.next_run_at, job.skip_next_at = job.next_run_at, next_run_at, None
     job.trigger = moved(from_json(job.trigger), next_run_at).to_json()
     if job.state == JobState.FINISHED:
         job.state = JobState.ACTIVE
@@ -264,20 +191,28 @@ def problem_of(job: Job, registry: Registry) -> str | None:
     return function.problem(job.arguments)
 
 
-def pause(session: Session, job: Job, registry: Registry, actor: Actor, reason: str = "") -> None:
-    """Stop a job's trigger: its cursor stands still until `resume`.
+def pause(
+    session: Session,
+    job: Job,
+    registry: Registry,
+    actor: Actor,
+    reason: str = "",
+    until: datetime | None = None,
+) -> None:
+    """Stop a job's trigger: its cursor stands still until `resume`, or until `until`.
 
-    Raises: Conflict when the job is not active.
+    Raises: Conflict when the job is not active; Invalid when `until` has passed.
     """
     expect(job, JobState.ACTIVE)
+    if until is not None and until <= now_of(session):
+        raise Invalid({"until": "This time has passed. Choose a later one, or none."})
     settle(session, job, registry)
     if job.next_run_at is None:
         raise Conflict("This job has just had its last fire time: there is nothing to pause.")
-    job.state, job.pause_reason = JobState.PAUSED, reason
+    job.state, job.pause_reason, job.pause_until = JobState.PAUSED, reason, until
     touch(session, job, actor)
-    session.add(
-        audit_entry(actor, "job.pause", f"job:{job.id}", {"state": "active"}, {"reason": reason})
-    )
+    after = {"reason": reason, "until": until and until.isoformat()}
+    session.add(audit_entry(actor, "job.pause", f"job:{job.id}", {"state": "active"}, after))
 
 
 def resume(
@@ -286,22 +221,75 @@ def resume(
     registry: Registry,
     actor: Actor,
     catch_up: CatchUp = CatchUp.NONE,
+    at: datetime | None = None,
 ) -> None:
     """Let a paused job's trigger go on; every fire time passed meanwhile is settled.
 
-    `catch_up` says which of them run: none, the latest, or all (the newest thousand).
+    `catch_up` says which of them run: none, the latest, or all (the newest thousand). `at` is when
+    the pause ended, if that was before now: what was due since then is left to the next claim.
     Raises: Conflict when the job is not paused.
     """
     expect(job, JobState.PAUSED)
-    settle(session, job, registry, passed=Reason.PAUSED, catch_up=catch_up)
+    settle(session, job, registry, passed=Reason.PAUSED, catch_up=catch_up, before=at)
     job.state = JobState.FINISHED if job.next_run_at is None else JobState.ACTIVE
-    job.pause_reason = ""
+    job.pause_reason, job.pause_until = "", None
     touch(session, job, actor)
     session.add(
         audit_entry(
             actor, "job.resume", f"job:{job.id}", {"state": "paused"}, {"catch_up": catch_up}
         )
     )
+
+
+def resume_ended(session: Session, registry: Registry, limit: int) -> int:
+    """Resume up to `limit` jobs whose pause has ended, as their own catch-up says; how many."""
+    ended = (
+        select(Job)
+        .where(
+            Job.pause_until <= now_of(session),
+            Job.state == JobState.PAUSED,
+            Job.deleted_at.is_(None),
+        )
+        .order_by(Job.pause_until)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    jobs = session.scalars(ended).all()
+    for job in jobs:
+        resume(session, job, registry, SYSTEM, CatchUp(job.catch_up), job.pause_until)
+    return len(jobs)
+
+
+def skip_next(session: Session, job: Job, registry: Registry, actor: Actor) -> None:
+    """Let a job's next fire time pass without a run; `unskip` takes it back.
+
+    Raises: Conflict when the job is not active, or its next fire time is to be skipped already.
+    """
+    expect(job, JobState.ACTIVE)
+    settle(session, job, registry)
+    if job.next_run_at is None:
+        raise Conflict("This job has just had its last fire time: there is none to skip.")
+    if job.skip_next_at == job.next_run_at:
+        raise Conflict("The next fire time of this job is to be skipped already.")
+    job.skip_next_at = job.next_run_at
+    touch(session, job, actor)
+    after = {"skip_next_at": job.skip_next_at.isoformat()}
+    session.add(audit_entry(actor, "job.skip", f"job:{job.id}", None, after))
+
+
+def unskip(session: Session, job: Job, registry: Registry, actor: Actor) -> None:
+    """Let a job's next fire time run after all.
+
+    Raises: Conflict when there is none to be skipped, or it has just passed.
+    """
+    if job.state == JobState.ACTIVE:
+        settle(session, job, registry)
+    if job.skip_next_at is None:
+        raise Conflict("This job has no fire time to be skipped: it may have just passed.")
+    before = {"skip_next_at": job.skip_next_at.isoformat()}
+    job.skip_next_at = None
+    touch(session, job, actor)
+    session.add(audit_entry(actor, "job.unskip", f"job:{job.id}", before, None))
 
 
 def delete(session: Session, job: Job, registry: Registry, actor: Actor) -> None:
@@ -362,63 +350,3 @@ def expect(job: Job, state: JobState) -> None:
     """Raises: Conflict when the job is in another state."""
     if job.state != state:
         raise Conflict(f"This job is {job.state}, not {state}: somebody else was first.")
-
-
-def settle(
-    session: Session,
-    job: Job,
-    registry: Registry,
-    *,
-    passed: Reason | None = None,
-    catch_up: CatchUp | None = None,
-) -> None:
-    """Give every fire time from the job's cursor to now its row, and move the cursor past now.
-
-    With `passed`, those that `catch_up` does not run are skipped for that reason.
-    """
-    now = now_of(session)
-    if job.next_run_at is None or job.next_run_at > now:
-        return
-    connection = session.connection()
-    policy = policy_of(job, registry)
-    try:
-        fires = due(from_json(job.trigger), job.next_run_at, now)
-    except Invalid:  # of an unreadable trigger this fire time is all that is known
-        fires, policy = Due((job.next_run_at,), None, None, 0, None), replace(policy, broken=True)
-    if passed is None:
-        running = ledger.open_runs(connection, [job.id]).get(job.id, 0)
-        verdicts = list(decide(fires, policy, now, running))
-    else:
-        verdicts = passed_verdicts(fires, passed, catch_up or CatchUp.NONE, policy)
-    lane = lane_of(registry, job.service)
-    claims = [ledger.Claim(job.id, lane, job.priority, verdict) for verdict in verdicts]
-    ledger.insert_runs(connection, claims, to_us(now))
-    job.next_run_at = fires.next_run_at
-    if job.next_run_at is None and job.state == JobState.ACTIVE:
-        job.state = JobState.FINISHED
-    session.flush()
-
-
-def passed_verdicts(fires: Due, reason: Reason, catch_up: CatchUp, policy: Policy) -> list[Verdict]:
-    """The rows of fire times that passed while the job was not to run."""
-    verdicts = []
-    if fires.older_from is not None:
-        verdicts.append(summary(fires, reason, RunStatus.SKIPPED))
-    wanted = {CatchUp.NONE: 0, CatchUp.LATEST: 1, CatchUp.ALL: len(fires.newest)}[catch_up]
-    for place, fire_at in enumerate(fires.newest, start=1):
-        runs = place > len(fires.newest) - wanted and not policy.broken
-        status = RunStatus.QUEUED if runs else RunStatus.SKIPPED
-        verdicts.append(Verdict(fire_at, status, None if runs else reason))
-    return verdicts
-
-
-def policy_of(job: Job, registry: Registry) -> Policy:
-    """The rules of a stored job."""
-    return Policy(
-        grace_seconds=job.grace_seconds,
-        overlap=job.overlap,
-        max_running=job.max_running,
-        catch_up=job.catch_up,
-        jitter_seconds=job.jitter_seconds,
-        broken=job.problem is not None or registry.find(job.service) is None,
-    )

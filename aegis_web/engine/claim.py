@@ -78,7 +78,8 @@ class JobCache:
         select = f"""
             SELECT id, revision, key, name, service, arguments, problem, "trigger",
                    grace_seconds, overlap, max_running, catch_up, timeout_seconds, jitter_seconds,
-                   priority, retries, retry_delay_seconds, retry_backoff, retry_errors, on_lost
+                   priority, retries, retry_delay_seconds, retry_backoff, retry_errors, on_lost,
+                   skip_next_at
             FROM jobs WHERE {ledger.dialect_of(connection).among("id")}
         """
         for row in ledger.execute(connection, select, ids):
@@ -114,6 +115,7 @@ def known_job(row: Any, registry: Registry) -> KnownJob:
             max_running=row.max_running,
             catch_up=row.catch_up,
             jitter_seconds=row.jitter_seconds,
+            skip_at=None if row.skip_next_at is None else from_us(row.skip_next_at),
             broken=row.problem is not None or service is None,
         ),
         lane_of(registry, row.service),

@@ -25,6 +25,7 @@ class Policy:
     max_running: int
     catch_up: str
     jitter_seconds: int
+    skip_at: datetime | None  # the one fire time that somebody asked to skip
     broken: bool  # its function is missing or its arguments do not fit
 
 
@@ -103,6 +104,8 @@ def judge(
     """The verdict on one fire time."""
     if policy.broken:
         return Verdict(fire_at, RunStatus.MISSED, Reason.BROKEN)
+    if fire_at == policy.skip_at:
+        return Verdict(fire_at, RunStatus.SKIPPED, Reason.SKIPPED_ONCE)
     is_newest = fire_at == due.newest[-1]
     if not is_newest and policy.catch_up != CatchUp.ALL:
         return Verdict(fire_at, RunStatus.MISSED, Reason.SUPERSEDED)

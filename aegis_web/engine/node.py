@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from time import monotonic
 
 from sqlalchemy import Connection, Engine
+from sqlalchemy.orm import Session
 
-from aegis_web.engine import ledger
+from aegis_web.engine import changes, ledger
 from aegis_web.engine.attempt import Attempt, Executor, Outcome
 from aegis_web.engine.claim import JobCache, Settled, claim, promote
 from aegis_web.engine.ending import finish, lose
@@ -30,6 +31,7 @@ LOOK_SECONDS = 0.5  # how long another process's change may stay unseen
 LOG_SECONDS = 1.0  # at most one piece of log per run in this time
 FIRST_BATCH, LARGEST_BATCH = 50, 1000  # due jobs claimed in one turn
 LARGEST_WINDOW = 2000  # attempts handed over ahead of free workers, while runs are short
+RESUMED = 50  # jobs whose pause has ended that go on in one turn
 WAITED_SECONDS = 0.5  # after which an attempt that no worker has begun goes back to the queue
 
 log = logging.getLogger(__name__)
@@ -55,7 +57,7 @@ class Node:
     ) -> None:
         """`wake` is called, from any thread, when there is something to write down."""
         self._engine, self._reader, self._wake = engine, reader, wake
-        self._cache = JobCache(registry)
+        self._registry, self._cache = registry, JobCache(registry)
         self.pulse = Pulse()
         self.executors: Mapping[Lane, Executor] = {}
         self.draining = self.paused = False  # either way nothing is claimed or promoted
@@ -95,7 +97,7 @@ class Node:
         for run_id in look.stops:
             self._stop(run_id, Reason.STOPPED)
         self._check_timeouts()
-        more = self._turn(listener) if self._has_work(look) else False
+        more = self._turn(look, listener) if self._has_work(look) else False
         return 0.0 if more or self._finished else seconds_until_next(look)
 
     def failed(self) -> None:
@@ -133,12 +135,13 @@ class Node:
             return True
         if self.draining or self.paused:
             return False
-        if look.next_due is not None and look.next_due <= look.now:
+        if has_come(look.next_due, look.now) or has_come(look.next_resume, look.now):
             return True
-        queued = look.next_queued is not None and look.next_queued <= look.now
-        return queued and any(room > 0 for room in self._room().values())
+        return has_come(look.next_queued, look.now) and any(
+            room > 0 for room in self._room().values()
+        )
 
-    def _turn(self, listener: Listener) -> bool:
+    def _turn(self, look: ledger.Look, listener: Listener) -> bool:
         """One transaction, then the hand-over. Returns: whether more is due than fitted in."""
         began = monotonic()
         attempts: list[Attempt] = []
@@ -156,6 +159,8 @@ class Node:
             if alive and self.pulse.may_judge(now):
                 self._bury(connection, now)
             if alive and not (self.draining or self.paused):
+                if has_come(look.next_resume, now):
+                    self._resume_ended(connection)
                 due = claim(connection, self._cache, now, self._batch, settled)
                 attempts = promote(connection, self._cache, now, self._room(), self.pulse.node_id)
         self._committed(done)
@@ -170,6 +175,12 @@ class Node:
         self._batch = min(self._batch * 4, LARGEST_BATCH) if full else FIRST_BATCH
         self._window = min(2 * len(done), LARGEST_WINDOW)
         return full
+
+    def _resume_ended(self, connection: Connection) -> None:
+        """Let jobs go on whose pause has ended."""
+        with Session(connection) as session:
+            changes.resume_ended(session, self._registry, RESUMED)
+            session.flush()
 
     def _bury(self, connection: Connection, now: int) -> None:
         silence = int(DEAD_SECONDS * 1e6)
@@ -275,9 +286,15 @@ def speaks(attempt: Attempt) -> bool:
     return attempt.output.dirty() and monotonic() - attempt.output.written_at >= LOG_SECONDS
 
 
+def has_come(time: int | None, now: int) -> bool:
+    """Whether there is such a time, and it is not after `now`."""
+    return time is not None and time <= now
+
+
 def seconds_until_next(look: ledger.Look) -> float:
     """How long the loop may sleep after `look`."""
-    times = [time for time in (look.next_due, look.next_queued) if time and time > look.now]
+    known = (look.next_due, look.next_queued, look.next_resume)
+    times = [time for time in known if time and time > look.now]
     soonest = min(((time - look.now) / 1e6 for time in times), default=LOOK_SECONDS)
     return min(LOOK_SECONDS, soonest)
 

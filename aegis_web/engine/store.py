@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 from aegis_web.audit.models import CODE, Actor
 from aegis_web.engine import changes, ledger
 from aegis_web.engine.aps_jobs import Declared, LedgerJob, checked_policies, fixed_part, policies
-from aegis_web.engine.changes import NewJob
+from aegis_web.engine.new_job import NewJob
 from aegis_web.engine.triggers import (
     DateTrigger,
     Trigger,

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from aegis_web.audit.models import Actor
 from aegis_web.engine import changes
-from aegis_web.engine.changes import NewJob
+from aegis_web.engine.new_job import DEFINITION, NewJob
 from aegis_web.engine.triggers import from_json, seeded
 from aegis_web.errors import Conflict, Invalid, NotFound
 from aegis_web.extensions import transaction
@@ -73,7 +73,7 @@ def update_job(job_id: int, revision: int, wanted: Definition, actor: Actor) -> 
     Raises: JobGone; StaleEdit when somebody else changed the job; Invalid by field.
     """
     function, arguments = _checked(wanted)
-    values = {name: getattr(wanted, name) for name in changes.DEFINITION}
+    values = {name: getattr(wanted, name) for name in DEFINITION}
     values |= {"service": function.name, "arguments": arguments}
     values |= {name: list(getattr(wanted, name)) for name in ("tags", "retry_errors")}
     with transaction() as session:
@@ -96,7 +96,7 @@ def clone_job(job_id: int, actor: Actor) -> int:
     with transaction() as session:
         job = locked(session, job_id)
         name = copy_name(session, job.name)
-        copied = {field: getattr(job, field) for field in changes.DEFINITION}
+        copied = {field: getattr(job, field) for field in DEFINITION}
         trigger = seeded(from_json(job.trigger), name, again=True)
         copied |= {"name": name, "trigger": trigger, "tags": tuple(job.tags)}
         new = NewJob(key=unused_key(session, name), paused=True, **copied)

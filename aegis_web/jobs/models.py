@@ -118,6 +118,12 @@ class Job(Model):
             sqlite_where=text("next_run_at IS NOT NULL AND state = 'active'"),
             postgresql_where=text("next_run_at IS NOT NULL AND state = 'active'"),
         ),
+        Index(
+            "ix_jobs_pause_until",
+            "pause_until",
+            sqlite_where=text("pause_until IS NOT NULL"),
+            postgresql_where=text("pause_until IS NOT NULL"),
+        ),
         Index("ix_jobs_name", "name"),
     )
 

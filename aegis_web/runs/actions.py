@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from aegis_web.audit.models import Actor, audit_entry
 from aegis_web.clock import to_us
 from aegis_web.engine import ledger
-from aegis_web.engine.changes import now_of
+from aegis_web.engine.settle import now_of
 from aegis_web.errors import Conflict
 from aegis_web.extensions import transaction
 from aegis_web.runs.filters import LARGEST_KEY

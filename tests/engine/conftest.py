@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from aegis_web.audit.models import Actor
 from aegis_web.database import engine_options, tune
 from aegis_web.engine import changes
-from aegis_web.engine.changes import NewJob
+from aegis_web.engine.new_job import NewJob
 from aegis_web.engine.scheduler import LedgerScheduler
 from aegis_web.engine.triggers import IntervalTrigger, Trigger, zone_named
 from aegis_web.jobs.models import Job

@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from aegis_web.clock import from_us, utc_now
 from aegis_web.engine import changes, ledger
+from aegis_web.engine.settle import now_of
 from aegis_web.engine.triggers import DateTrigger, zone_named
 from aegis_web.jobs.models import CatchUp, Job, JobState, Overlap
 from aegis_web.runs.models import Kind, Reason, Run, RunCount, RunStatus
@@ -224,6 +225,6 @@ def test_a_failing_turn_is_tried_again(node: EngineNode, monkeypatch: pytest.Mon
 
 def test_now_is_an_aware_instant(node: EngineNode) -> None:
     with node.session() as session:
-        now = changes.now_of(session)
+        now = now_of(session)
     assert now.tzinfo is UTC
     assert abs(now - utc_now()) < timedelta(minutes=1)

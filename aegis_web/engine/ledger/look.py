@@ -15,6 +15,7 @@ class Look:
     now: int
     next_due: int | None  # the earliest cursor
     next_queued: int | None  # when the earliest queued run may start
+    next_resume: int | None  # when the earliest pause of a job ends
     stops: tuple[int, ...]  # this node's runs that somebody asked to stop
 
 
@@ -29,10 +30,12 @@ def look(connection: Connection, node_id: int) -> Look:
         SELECT {clock} AS now,
           (SELECT min(next_run_at) FROM jobs WHERE state = 'active' AND next_run_at IS NOT NULL
              AND deleted_at IS NULL) AS due,
-          (SELECT min(coalesce(not_before, 0)) FROM runs WHERE status = 0) AS queued
+          (SELECT min(coalesce(not_before, 0)) FROM runs WHERE status = 0) AS queued,
+          (SELECT min(pause_until) FROM jobs WHERE pause_until IS NOT NULL AND state = 'paused'
+             AND deleted_at IS NULL) AS resume
     """
     given = utc_now_us() if dialect_of(connection).is_sqlite else None
     row = execute(connection, select, given).one()
     asked = "SELECT id FROM runs WHERE status = 1 AND node_id = ? AND stop_at IS NOT NULL"
     stops = tuple(r.id for r in execute(connection, asked, node_id))
-    return Look(row.now, row.due, row.queued, stops)
+    return Look(row.now, row.due, row.queued, row.resume, stops)

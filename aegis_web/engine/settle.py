@@ -1,0 +1,89 @@
+"""What becomes of fire times when their job stops being what it was: each gets its row."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from aegis_web.clock import from_us, to_us
+from aegis_web.engine import ledger
+from aegis_web.engine.claim import lane_of
+from aegis_web.engine.decide import TICK, Due, Policy, Verdict, decide, due, summary
+from aegis_web.engine.triggers import from_json
+from aegis_web.errors import Invalid
+from aegis_web.jobs.models import CatchUp, Job, JobState
+from aegis_web.registry import Registry
+from aegis_web.runs.models import Reason, RunStatus
+
+
+def now_of(session: Session) -> datetime:
+    """The database's present instant."""
+    return from_us(ledger.now_us(session.connection()))
+
+
+def settle(
+    session: Session,
+    job: Job,
+    registry: Registry,
+    *,
+    passed: Reason | None = None,
+    catch_up: CatchUp | None = None,
+    before: datetime | None = None,
+) -> None:
+    """Give every fire time from the job's cursor to now its row, and move the cursor past now.
+
+    With `passed`, those that `catch_up` does not run are skipped for that reason. Fire times at
+    or after `before` are left to others.
+    """
+    now = now_of(session)
+    until = now if before is None else min(now, before - TICK)
+    if job.next_run_at is None or job.next_run_at > until:
+        return
+    connection = session.connection()
+    policy = policy_of(job, registry)
+    try:
+        fires = due(from_json(job.trigger), job.next_run_at, until)
+    except Invalid:  # of an unreadable trigger this fire time is all that is known
+        fires, policy = Due((job.next_run_at,), None, None, 0, None), replace(policy, broken=True)
+    if passed is None:
+        running = ledger.open_runs(connection, [job.id]).get(job.id, 0)
+        verdicts = list(decide(fires, policy, now, running))
+    else:
+        verdicts = passed_verdicts(fires, passed, catch_up or CatchUp.NONE, policy)
+    lane = lane_of(registry, job.service)
+    claims = [ledger.Claim(job.id, lane, job.priority, verdict) for verdict in verdicts]
+    ledger.insert_runs(connection, claims, to_us(now))
+    job.next_run_at = fires.next_run_at
+    if job.skip_next_at is not None and job.skip_next_at != job.next_run_at:
+        job.skip_next_at = None
+    if job.next_run_at is None and job.state == JobState.ACTIVE:
+        job.state = JobState.FINISHED
+    session.flush()
+
+
+def passed_verdicts(fires: Due, reason: Reason, catch_up: CatchUp, policy: Policy) -> list[Verdict]:
+    """The rows of fire times that passed while the job was not to run."""
+    verdicts = []
+    if fires.older_from is not None:
+        verdicts.append(summary(fires, reason, RunStatus.SKIPPED))
+    wanted = {CatchUp.NONE: 0, CatchUp.LATEST: 1, CatchUp.ALL: len(fires.newest)}[catch_up]
+    for place, fire_at in enumerate(fires.newest, start=1):
+        runs = (
+            place > len(fires.newest) - wanted and not policy.broken and fire_at != policy.skip_at
+        )
+        status = RunStatus.QUEUED if runs else RunStatus.SKIPPED
+        verdicts.append(Verdict(fire_at, status, None if runs else reason))
+    return verdicts
+
+
+def policy_of(job: Job, registry: Registry) -> Policy:
+    """The rules of a stored job."""
+    return Policy(
+        grace_seconds=job.grace_seconds,
+        overlap=job.overlap,
+        max_running=job.max_running,
+        catch_up=job.catch_up,
+        jitter_seconds=job.jitter_seconds,
+        skip_at=job.skip_next_at,
+        broken=job.problem is not None or registry.find(job.service) is None,
+    )
