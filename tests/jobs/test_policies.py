@@ -82,10 +82,11 @@ def test_the_form_shows_each_policy_again_and_stands_open(app: Flask, admin: Bro
     path = admin.post("/jobs", data={**FORM, **typed}).headers["Location"]
     page = text_of(admin.get(f"{path}/edit"))
     assert '<details class="ag-fold-card" id="jobs-policies" open>' in page
-    for name in ("overlap", "priority", "catch_up", "retry_backoff", "on_lost"):
+    for name in ("overlap", "priority", "catch_up", "on_lost"):
         assert chosen(page, name) == [typed[name]]
     for name in ("max_running", "group", "queue_limit", "grace", "timeout", "retries", "jitter"):
         assert filled(page, name) == typed[name]
+    assert '<option value="exponential" selected>' in page
     assert filled(page, "retry_delay") == "30s"
     assert filled(page, "retry_errors") == typed["retry_errors"]
     assert f'<option value="{typed["calendar"]}" selected>Freeze</option>' in page
