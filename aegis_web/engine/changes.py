@@ -18,6 +18,7 @@ from aegis_web.clock import to_us
 from aegis_web.engine import ledger
 from aegis_web.engine.claim import lane_of
 from aegis_web.engine.new_job import DEFINITION, NewJob, definition
+from aegis_web.engine.pauses import refuse_while_paused
 from aegis_web.engine.settle import now_of, settle
 from aegis_web.engine.triggers import DateTrigger, Trigger, from_json, seeded
 from aegis_web.errors import Conflict, Invalid
@@ -323,11 +324,13 @@ def request_run(
     """Queue a manual run; the run's number. The same `request_key` gives the same run again.
 
     `arguments` (sealed) replace the job's own for this run.
+    Raises: Conflict while everything is paused.
     """
     if request_key is not None:
         known = session.scalar(select(Run.id).where(Run.request_key == request_key))
         if known is not None:
             return known
+    refuse_while_paused(session)
     run = Run(
         job_id=job.id,
         kind=Kind.MANUAL,

@@ -13,8 +13,9 @@ from sqlalchemy import Connection
 from aegis_web.clock import from_us
 from aegis_web.engine import ledger
 from aegis_web.engine.attempt import Attempt, JobFacts
-from aegis_web.engine.decide import Policy, Verdict, decide, due
+from aegis_web.engine.decide import Policy, Verdict, due
 from aegis_web.engine.output import Output
+from aegis_web.engine.passed import spans_of, verdicts
 from aegis_web.engine.retries import Retry
 from aegis_web.engine.triggers import Trigger, from_json
 from aegis_web.errors import Invalid
@@ -156,6 +157,7 @@ def claim(
         return 0
     jobs = cache.get(connection, ((row.id, row.revision) for row in rows))
     running = ledger.open_runs(connection, [row.id for row in rows])
+    spans = spans_of(ledger.pauses_after(connection, rows[0].next_run_at))
     claims: list[ledger.Claim] = []
     cursors = {}
     for row in rows:
@@ -163,14 +165,15 @@ def claim(
         if job.trigger is None:
             continue
         fires = due(job.trigger, from_us(row.next_run_at), from_us(now))
-        verdicts = decide(
+        found = verdicts(
             fires,
             job.policy,
             from_us(now),
             running.get(row.id, 0),
             random.random(),  # noqa: S311
+            spans,
         )
-        for verdict in verdicts:
+        for verdict in found:
             claims.append(ledger.Claim(row.id, job.lane, job.priority, verdict))
             if verdict.status is not RunStatus.QUEUED:
                 settled.append(Settled(job.facts, verdict))

@@ -135,6 +135,8 @@ class Node:
             return True
         if self.draining or self.paused:
             return False
+        if look.paused_until is not None and look.paused_until > look.now:
+            return False
         if has_come(look.next_due, look.now) or has_come(look.next_resume, look.now):
             return True
         return has_come(look.next_queued, look.now) and any(
@@ -158,7 +160,7 @@ class Node:
                 ledger.reclaim_strays(connection, self.pulse.node_id, list(self._running))
             if alive and self.pulse.may_judge(now):
                 self._bury(connection, now)
-            if alive and not (self.draining or self.paused):
+            if alive and not (self.draining or self.paused) and not nothing_begins(connection, now):
                 if has_come(look.next_resume, now):
                     self._resume_ended(connection)
                 due = claim(connection, self._cache, now, self._batch, settled)
@@ -286,6 +288,12 @@ def speaks(attempt: Attempt) -> bool:
     return attempt.output.dirty() and monotonic() - attempt.output.written_at >= LOG_SECONDS
 
 
+def nothing_begins(connection: Connection, now: int) -> bool:
+    """Whether everything is paused."""
+    until = ledger.paused_until(connection)
+    return until is not None and until > now
+
+
 def has_come(time: int | None, now: int) -> bool:
     """Whether there is such a time, and it is not after `now`."""
     return time is not None and time <= now
@@ -293,7 +301,7 @@ def has_come(time: int | None, now: int) -> bool:
 
 def seconds_until_next(look: ledger.Look) -> float:
     """How long the loop may sleep after `look`."""
-    known = (look.next_due, look.next_queued, look.next_resume)
+    known = (look.next_due, look.next_queued, look.next_resume, look.paused_until)
     times = [time for time in known if time and time > look.now]
     soonest = min(((time - look.now) / 1e6 for time in times), default=LOOK_SECONDS)
     return min(LOOK_SECONDS, soonest)

@@ -8,12 +8,14 @@ from sqlalchemy.orm import Session
 from aegis_web.clock import from_us, to_us
 from aegis_web.engine import ledger
 from aegis_web.engine.claim import lane_of
-from aegis_web.engine.decide import TICK, Due, Policy, Verdict, decide, due, summary
+from aegis_web.engine.decide import TICK, Due, Policy, due
+from aegis_web.engine.passed import passed as passed_fires
+from aegis_web.engine.passed import spans_of, verdicts
 from aegis_web.engine.triggers import from_json
 from aegis_web.errors import Invalid
 from aegis_web.jobs.models import CatchUp, Job, JobState
 from aegis_web.registry import Registry
-from aegis_web.runs.models import Reason, RunStatus
+from aegis_web.runs.models import Reason
 
 
 def now_of(session: Session) -> datetime:
@@ -47,11 +49,12 @@ def settle(
         fires, policy = Due((job.next_run_at,), None, None, 0, None), replace(policy, broken=True)
     if passed is None:
         running = ledger.open_runs(connection, [job.id]).get(job.id, 0)
-        verdicts = list(decide(fires, policy, now, running))
+        spans = spans_of(ledger.pauses_after(connection, to_us(job.next_run_at)))
+        found = verdicts(fires, policy, now, running, spans=spans)
     else:
-        verdicts = passed_verdicts(fires, passed, catch_up or CatchUp.NONE, policy)
+        found = passed_fires(fires, passed, catch_up or CatchUp.NONE, policy)
     lane = lane_of(registry, job.service)
-    claims = [ledger.Claim(job.id, lane, job.priority, verdict) for verdict in verdicts]
+    claims = [ledger.Claim(job.id, lane, job.priority, verdict) for verdict in found]
     ledger.insert_runs(connection, claims, to_us(now))
     job.next_run_at = fires.next_run_at
     if job.skip_next_at is not None and job.skip_next_at != job.next_run_at:
@@ -59,21 +62,6 @@ def settle(
     if job.next_run_at is None and job.state == JobState.ACTIVE:
         job.state = JobState.FINISHED
     session.flush()
-
-
-def passed_verdicts(fires: Due, reason: Reason, catch_up: CatchUp, policy: Policy) -> list[Verdict]:
-    """The rows of fire times that passed while the job was not to run."""
-    verdicts = []
-    if fires.older_from is not None:
-        verdicts.append(summary(fires, reason, RunStatus.SKIPPED))
-    wanted = {CatchUp.NONE: 0, CatchUp.LATEST: 1, CatchUp.ALL: len(fires.newest)}[catch_up]
-    for place, fire_at in enumerate(fires.newest, start=1):
-        runs = (
-            place > len(fires.newest) - wanted and not policy.broken and fire_at != policy.skip_at
-        )
-        status = RunStatus.QUEUED if runs else RunStatus.SKIPPED
-        verdicts.append(Verdict(fire_at, status, None if runs else reason))
-    return verdicts
 
 
 def policy_of(job: Job, registry: Registry) -> Policy:

@@ -97,7 +97,7 @@ class Pause(Model):
     until_at: Mapped[datetime | None] = mapped_column(Instant)  # None: until somebody resumes
     reason: Mapped[str] = mapped_column(default="")
     paused_by: Mapped[str]
-    catch_up: Mapped[str] = mapped_column(default=CatchUp.NONE)  # chosen at the resume
+    catch_up: Mapped[str] = mapped_column(default="")  # chosen at the resume; "": as each job says
 
 
 class Job(Model):

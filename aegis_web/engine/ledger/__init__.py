@@ -10,6 +10,7 @@ from aegis_web.engine.ledger.claim import Claim, advance, due_jobs, insert_runs,
 from aegis_web.engine.ledger.finish import count, finish, keep_late, store_details, store_output
 from aegis_web.engine.ledger.look import Look, look
 from aegis_web.engine.ledger.nodes import beat, bury_dead_nodes, end_node, lose_runs, register_node
+from aegis_web.engine.ledger.pauses import FOREVER, paused_until, pauses_after
 from aegis_web.engine.ledger.promote import (
     give_back,
     promote,
@@ -18,9 +19,17 @@ from aegis_web.engine.ledger.promote import (
     running_counts,
     waiting,
 )
-from aegis_web.engine.ledger.sql import Dialect, dialect_of, execute, now_us, serialise_starts
+from aegis_web.engine.ledger.sql import (
+    Dialect,
+    dialect_of,
+    execute,
+    now_us,
+    serialise_pauses,
+    serialise_starts,
+)
 
 __all__ = [
+    "FOREVER",
     "Claim",
     "Dialect",
     "Former",
@@ -41,6 +50,8 @@ __all__ = [
     "lose_runs",
     "now_us",
     "open_runs",
+    "paused_until",
+    "pauses_after",
     "promote",
     "queue_again",
     "reclaim_strays",
@@ -48,6 +59,7 @@ __all__ = [
     "request_arguments",
     "running_counts",
     "running_of",
+    "serialise_pauses",
     "serialise_starts",
     "store_details",
     "store_output",

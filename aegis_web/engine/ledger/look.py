@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from aegis_web.clock import utc_now_us
+from aegis_web.engine.ledger.pauses import LATEST_PAUSE
 from aegis_web.engine.ledger.sql import dialect_of, execute
 
 
@@ -16,6 +17,7 @@ class Look:
     next_due: int | None  # the earliest cursor
     next_queued: int | None  # when the earliest queued run may start
     next_resume: int | None  # when the earliest pause of a job ends
+    paused_until: int | None  # when the latest pause of everything ends or ended
     stops: tuple[int, ...]  # this node's runs that somebody asked to stop
 
 
@@ -32,10 +34,11 @@ def look(connection: Connection, node_id: int) -> Look:
              AND deleted_at IS NULL) AS due,
           (SELECT min(coalesce(not_before, 0)) FROM runs WHERE status = 0) AS queued,
           (SELECT min(pause_until) FROM jobs WHERE pause_until IS NOT NULL AND state = 'paused'
-             AND deleted_at IS NULL) AS resume
+             AND deleted_at IS NULL) AS resume,
+          {LATEST_PAUSE} AS paused
     """
     given = utc_now_us() if dialect_of(connection).is_sqlite else None
     row = execute(connection, select, given).one()
     asked = "SELECT id FROM runs WHERE status = 1 AND node_id = ? AND stop_at IS NOT NULL"
     stops = tuple(r.id for r in execute(connection, asked, node_id))
-    return Look(row.now, row.due, row.queued, row.resume, stops)
+    return Look(row.now, row.due, row.queued, row.resume, row.paused, stops)

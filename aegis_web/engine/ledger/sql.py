@@ -67,6 +67,12 @@ def now_us(connection: Connection) -> int:
     return int(execute(connection, clock).scalar_one())
 
 
+def serialise_pauses(connection: Connection) -> None:
+    """Let one person at a time pause or resume everything, until the commit."""
+    if not dialect_of(connection).is_sqlite:
+        execute(connection, "SELECT pg_advisory_xact_lock(7108116)")
+
+
 def serialise_starts(connection: Connection) -> None:
     """Let one process at a time compare its declarations with the table, until the commit."""
     if not dialect_of(connection).is_sqlite:  # there every writer is alone

@@ -1,0 +1,99 @@
+"""Fire times that passed while their job, or everything, was paused: pure functions.
+
+Fire times outside the pauses are judged as always.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from aegis_web.clock import from_us
+from aegis_web.engine.decide import Due, Policy, Verdict, decide, summary
+from aegis_web.jobs.models import CatchUp
+from aegis_web.runs.models import Reason, RunStatus
+
+LATEST = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Span:
+    """A time in which everything was paused."""
+
+    from_at: datetime
+    until_at: datetime  # not part of it
+    catch_up: CatchUp | None  # None: as each job says
+
+    def holds(self, instant: datetime) -> bool:
+        """Whether `instant` lies in it."""
+        return self.from_at <= instant < self.until_at
+
+
+def spans_of(rows: Iterable[Any]) -> list[Span]:
+    """The pauses of everything, from rows as the ledger gives them."""
+    return [
+        Span(
+            from_us(row.from_at),
+            LATEST if row.until_at is None else from_us(row.until_at),
+            CatchUp.NONE
+            if row.until_at is None
+            else CatchUp(row.catch_up)
+            if row.catch_up
+            else None,
+        )
+        for row in rows
+    ]
+
+
+def verdicts(
+    fires: Due,
+    policy: Policy,
+    now: datetime,
+    open_runs: int,
+    jitter: float = 0.0,
+    spans: Sequence[Span] = (),
+) -> list[Verdict]:
+    """One verdict for each fire time in `fires`, oldest first; those in `spans` were paused."""
+    if not spans:
+        return list(decide(fires, policy, now, open_runs, jitter))
+    found: list[Verdict] = []
+    others = fires.newest
+    for span in spans:
+        inside = tuple(instant for instant in others if span.holds(instant))
+        others = tuple(instant for instant in others if not span.holds(instant))
+        catch_up = span.catch_up or CatchUp(policy.catch_up)
+        found += passed(only(fires, inside), Reason.PAUSED, catch_up, policy)
+    if fires.older_from is not None:
+        found.append(older(fires, policy, spans))
+    open_runs += sum(verdict.status is RunStatus.QUEUED for verdict in found)
+    found += decide(only(fires, others), policy, now, open_runs, jitter)
+    return sorted(found, key=lambda verdict: verdict.fire_at)
+
+
+def passed(fires: Due, reason: Reason, catch_up: CatchUp, policy: Policy) -> list[Verdict]:
+    """The rows of fire times that passed while the job was not to run."""
+    found = []
+    if fires.older_from is not None:
+        found.append(summary(fires, reason, RunStatus.SKIPPED))
+    wanted = {CatchUp.NONE: 0, CatchUp.LATEST: 1, CatchUp.ALL: len(fires.newest)}[catch_up]
+    for place, fire_at in enumerate(fires.newest, start=1):
+        runs = (
+            place > len(fires.newest) - wanted and not policy.broken and fire_at != policy.skip_at
+        )
+        status = RunStatus.QUEUED if runs else RunStatus.SKIPPED
+        found.append(Verdict(fire_at, status, None if runs else reason))
+    return found
+
+
+def only(fires: Due, newest: tuple[datetime, ...]) -> Due:
+    """Those fire times of `fires` alone."""
+    return replace(fires, newest=newest, older_from=None, older_until=None, older_count=0)
+
+
+def older(fires: Due, policy: Policy, spans: Sequence[Span]) -> Verdict:
+    """The summary row of the oldest fire times: paused, if one pause holds them all."""
+    assert fires.older_from is not None
+    assert fires.older_until is not None
+    if any(span.holds(fires.older_from) and span.holds(fires.older_until) for span in spans):
+        return summary(fires, Reason.PAUSED, RunStatus.SKIPPED)
+    return summary(fires, Reason.BROKEN if policy.broken else Reason.BACKLOG)
