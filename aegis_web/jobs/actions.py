@@ -105,13 +105,13 @@ def clone_job(job_id: int, actor: Actor) -> int:
         return copy.id
 
 
-def pause_job(job_id: int, actor: Actor, reason: str = "") -> None:
-    """Stop a job's trigger until somebody resumes it.
+def pause_job(job_id: int, actor: Actor, reason: str = "", until: datetime | None = None) -> None:
+    """Stop a job's trigger until `until`, or until somebody resumes it.
 
-    Raises: JobGone; Conflict when the job is not active.
+    Raises: JobGone; Conflict when the job is not active; Invalid when `until` has passed.
     """
     with transaction() as session:
-        changes.pause(session, locked(session, job_id), registry(), actor, reason)
+        changes.pause(session, locked(session, job_id), registry(), actor, reason, until)
 
 
 def resume_job(job_id: int, catch_up: CatchUp, actor: Actor) -> None:
@@ -121,6 +121,27 @@ def resume_job(job_id: int, catch_up: CatchUp, actor: Actor) -> None:
     """
     with transaction() as session:
         changes.resume(session, locked(session, job_id), registry(), actor, catch_up)
+
+
+def skip_next_run(job_id: int, fire_at: datetime, actor: Actor) -> None:
+    """Let the job's next fire time, which is `fire_at`, pass without a run.
+
+    Raises: JobGone; Conflict when the job is not active, or another fire time is the next by now.
+    """
+    with transaction() as session:
+        job = locked(session, job_id)
+        changes.skip_next(session, job, registry(), actor)
+        if job.skip_next_at != fire_at:
+            raise Conflict("This fire time is not the next one any more. Look at the list again.")
+
+
+def unskip_next_run(job_id: int, actor: Actor) -> None:
+    """Let the job's next fire time run after all.
+
+    Raises: JobGone; Conflict when there is none to be skipped.
+    """
+    with transaction() as session:
+        changes.unskip(session, locked(session, job_id), registry(), actor)
 
 
 def run_job(

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from aegis_web.calendars.queries import calendar_names
+from aegis_web.clock import from_us
 from aegis_web.engine.triggers import Trigger, from_json
 from aegis_web.errors import Invalid
 from aegis_web.jobs.actions import ARGUMENT, unknown_service
@@ -209,6 +210,14 @@ def read_revision(form: Any) -> int:
     """The revision that a form was opened on; 0, which no job has, where it says none."""
     text: str = form.get("revision", "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+
+
+def read_fire_time(form: Any) -> datetime:
+    """The fire time that a button is about. Raises: Invalid."""
+    text: str = form.get("fire_at", "")
+    if not (text.isascii() and text.isdigit() and len(text) < 18):
+        raise Invalid({"fire_at": "Say which fire time is meant: reload the page and try again."})
+    return from_us(int(text))
 
 
 def split_tags(text: str) -> tuple[str, ...]:

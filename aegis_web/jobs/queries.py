@@ -65,8 +65,16 @@ class JobRow:
     problem: str | None
     trigger: Trigger
     state: str
+    pause_reason: str
+    pause_until: datetime | None  # None: until somebody resumes
+    skip_next_at: datetime | None
     next_run_at: datetime | None
     runs: tuple[RunMark, ...]  # the last ones, oldest first
+
+    @property
+    def skips(self) -> bool:
+        """Whether its next fire time is to be skipped."""
+        return self.next_run_at is not None and self.skip_next_at == self.next_run_at
 
     @property
     def telling(self) -> RunMark | None:
@@ -277,6 +285,9 @@ def _listed() -> list[Any]:
         Job.problem,
         Job.trigger,
         Job.state,
+        Job.pause_reason,
+        Job.pause_until,
+        Job.skip_next_at,
         Job.next_run_at,
     ]
 
@@ -294,6 +305,9 @@ def _rows(found: Sequence[Any]) -> tuple[JobRow, ...]:
             problem=row.problem,
             trigger=from_json(row.trigger),
             state=row.state,
+            pause_reason=row.pause_reason,
+            pause_until=row.pause_until,
+            skip_next_at=row.skip_next_at,
             next_run_at=row.next_run_at,
             runs=runs.get(row.id, ()),
         )

@@ -244,7 +244,9 @@ def local_instant(name: str, typed: str, zone: ZoneInfo) -> datetime:
         text = f'"{shown(typed)}" is not a date and time. Write it like 2027-01-31T09:30.'
         raise Invalid({name: text}) from None
     if naive.tzinfo is not None:
-        raise Invalid({name: "Leave out the offset: the time is meant in the job's time zone."})
+        raise Invalid(
+            {name: "Leave out the offset: the time is meant in the zone that is named beside it."}
+        )
     if not 1970 <= naive.year <= 9000:
         raise Invalid({name: f"The year {naive.year} is out of reach. Choose another."})
     instant = naive.replace(tzinfo=zone).astimezone(UTC)

@@ -19,6 +19,7 @@ from aegis_web.jobs.forms import (
     RunForm,
     empty_form,
     form_of,
+    read_fire_time,
     read_form,
     read_request_key,
     read_revision,
@@ -28,6 +29,7 @@ from aegis_web.jobs.forms import (
     typed_form,
 )
 from aegis_web.jobs.models import CatchUp, Job
+from aegis_web.jobs.pause_form import LASTING_WORDS, read_pause
 from aegis_web.jobs.policy_words import policy_sentences
 from aegis_web.jobs.queries import RunMark
 from aegis_web.jobs.screens import (
@@ -167,8 +169,12 @@ def preview() -> Response:
 
 @bp.post(f"{ONE}/pause")
 def pause(job_id: int) -> Response:
-    """Stop a job's trigger."""
-    actions.pause_job(job_id, current_actor())
+    """Stop a job's trigger, for a while or until somebody resumes it."""
+    form = read_pause(request.form, utc_now(), viewer_zone())
+    if form.errors:
+        job = find(job_id)
+        return render("jobs/pause.html", status=422, job=job, form=form, **row_tools())
+    actions.pause_job(job_id, current_actor(), form.reason, form.until_at)
     return after_change(job_id, "Paused.")
 
 
@@ -180,6 +186,20 @@ def resume(job_id: int) -> Response:
         raise Invalid({"catch_up": "Choose whether none, the latest or all of them run."})
     actions.resume_job(job_id, CatchUp(chosen), current_actor())
     return after_change(job_id, "Resumed.")
+
+
+@bp.post(f"{ONE}/skip")
+def skip(job_id: int) -> Response:
+    """Let the next fire time pass without a run."""
+    actions.skip_next_run(job_id, read_fire_time(request.form), current_actor())
+    return after_change(job_id, "The next fire time will be skipped.")
+
+
+@bp.post(f"{ONE}/unskip")
+def unskip(job_id: int) -> Response:
+    """Let the next fire time run after all."""
+    actions.unskip_next_run(job_id, current_actor())
+    return after_change(job_id, "The next fire time will run.")
 
 
 @bp.post(f"{ONE}/clone")
@@ -332,6 +352,7 @@ def row_tools() -> dict[str, Any]:
         "title_of": title_of,
         "new_key": new_key,
         "catch_up_choice": catch_up_choice,
+        "lasting_words": LASTING_WORDS,
     }
 
 

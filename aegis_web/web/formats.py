@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 from flask import Flask
 
-from aegis_web.clock import utc_now
+from aegis_web.clock import to_us, utc_now
 from aegis_web.web.badges import look_of, word_of
 from aegis_web.web.zones import find_zone, viewer_zone, zones
 
@@ -19,7 +19,18 @@ SIZES = ("kB", "MB", "GB", "TB")
 
 def init_app(app: Flask) -> None:
     """Give templates the filters and functions of this module."""
-    for form in (ago, until, relative, duration, size, number, clock, short_clock, iso):
+    for form in (
+        ago,
+        until,
+        relative,
+        duration,
+        size,
+        number,
+        clock,
+        short_clock,
+        iso,
+        microseconds,
+    ):
         app.add_template_filter(form, form.__name__)
     for function in (viewer_zone, zones, look_of, word_of):
         app.add_template_global(function, function.__name__)
@@ -138,6 +149,11 @@ def short_clock(instant: datetime | None, zone: ZoneInfo | str | None = None) ->
 def iso(instant: datetime | None) -> str:
     """The instant for machines: "2026-11-24T08:00:00Z"."""
     return "" if instant is None else f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def microseconds(instant: datetime) -> int:
+    """The instant as the database has it, for fields that send it back exactly."""
+    return to_us(instant)
 
 
 def abbreviation(local: datetime) -> str:
