@@ -19,6 +19,7 @@ test: lint browser ## Install what the tests need, then run every check and test
 	@$(BIN)/pytest --quiet -n 3 --dist worksteal
 
 faults: venv-dev ## Kill, stop and starve real processes for hours; prints one table (KILLS=1000)
+	@$(BIN)/python scripts/faketime.py
 	@$(BIN)/pytest --quiet tests/faults -m "long or not long"
 
 lint: venv-dev ## Check format, rules, types and the direction of imports

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
@@ -22,29 +23,10 @@ def playwright_chromium() -> str | None:
     return path if os.path.exists(path) else None
 
 
-def as_root() -> list[str] | None:
-    """What to put before a command to run it as root without a question; None: impossible."""
-    if os.geteuid() == 0:
-        return []
-    if shutil.which("sudo") and not subprocess.call(["sudo", "-n", "true"], stderr=-3):
-        return ["sudo", "-n"]
-    return None
-
-
 def install_from_debian() -> bool:
-    prefix = as_root()
-    if prefix is None or not shutil.which("apt-get"):
-        return False
-    print("Installing Debian's package chromium for the browser tests ...", flush=True)
-    update = [*prefix, "apt-get", "update", "-qq"]
-    install = [*prefix, "apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"]
-    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (update, install):
-        done = subprocess.run(command, env=quiet, capture_output=True, text=True, check=False)
-        if done.returncode:
-            print(done.stdout[-2000:], done.stderr[-2000:], file=sys.stderr)
-            return False
-    return system_chromium() is not None
+    from scripts.debian import install
+
+    return install("chromium", "the browser tests") and system_chromium() is not None
 
 
 def install_from_playwright() -> bool:
@@ -62,4 +44,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parents[1]))
     raise SystemExit(main())

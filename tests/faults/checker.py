@@ -65,8 +65,13 @@ def read(url: str, query: str, **values: Any) -> list[Any]:
         engine.dispose()
 
 
-def judge(url: str, witness: Path, times: dict[str, tuple[int, int]]) -> Judgement:
-    """Compare all three for interval jobs: seconds and first microsecond after EPOCH_US, by job."""
+def judge(
+    url: str, witness: Path, times: dict[str, tuple[int, int]], clock_was_set: bool = False
+) -> Judgement:
+    """Compare all three for interval jobs: seconds and first microsecond after EPOCH_US, by job.
+
+    Where the clock was set, instants from before and after it are not compared.
+    """
     found = Judgement()
     said = testimony(witness)
     rows = read(
@@ -82,8 +87,11 @@ def judge(url: str, witness: Path, times: dict[str, tuple[int, int]]) -> Judgeme
             found.fire_times += len(expected)
             judge_rows(found, job.key, expected, [row for row in rows if row.key == job.key])
     mine = [row for row in rows if row.key in times]
+    judge_counts(found, url, mine)
     found.rows = Counter(STATUSES[row.status] for row in mine)
     judge_testimony(found, {(row.key, row.fire_at): row for row in mine}, said)
+    if not clock_was_set:
+        judge_order(found, {(row.key, row.fire_at, row.attempt): row for row in mine}, said)
     return found
 
 
@@ -110,6 +118,23 @@ def judge_rows(found: Judgement, job: str, expected: set[int], rows: list[Any]) 
             found.against(f"{job}: the run of {row.fire_at} never ended")
 
 
+def judge_counts(found: Judgement, url: str, rows: list[Any]) -> None:
+    """The hourly counts, from which screens are drawn, say what the rows say."""
+    settled: Counter[tuple[str, int]] = Counter()
+    for row in rows:
+        if row.status > RUNNING:
+            settled[row.key, row.status] += row.range_count or 1
+    query = (
+        "SELECT j.key, c.status, sum(c.count) AS n FROM run_counts c JOIN jobs j ON j.id = c.job_id"
+        " GROUP BY j.key, c.status"
+    )
+    jobs = {row.key for row in rows}
+    counted = {(row.key, row.status): int(row.n) for row in read(url, query) if row.key in jobs}
+    for key in settled.keys() | counted.keys():
+        if settled[key] != counted.get(key, 0):
+            found.against(f"{key}: {settled[key]} rows, counted {counted.get(key, 0)}")
+
+
 def judge_testimony(found: Judgement, rows: dict[tuple[str, int], Any], said: list[Said]) -> None:
     """What the witnesses say agrees with the rows; nothing began twice or too early."""
     begun = Counter((s.job, s.fire, s.attempt) for s in said if s.word == "begin")
@@ -119,15 +144,24 @@ def judge_testimony(found: Judgement, rows: dict[tuple[str, int], Any], said: li
         if number > 1:
             found.against(f"{what} began {number} times")
     for s in said:
-        if s.word == "begin" and s.at < s.fire:
-            found.against(f"{s.job} of {s.fire} began {s.fire - s.at} us early")
         row = rows.get((s.job, s.fire))
         if row is None:
             found.against(f"{s.job} of {s.fire} ran without a row")
-        elif s.word == "begin" and s.attempt == row.attempt and s.at > (row.finished_at or s.at):
-            found.against(f"{s.job} of {s.fire} began after it had been settled")
         elif STATUSES[row.status] not in RAN:
             found.against(f"{s.job} of {s.fire} ran, and its row says {STATUSES[row.status]}")
     for (job, fire), row in rows.items():
         if row.status == SUCCEEDED and (job, fire) not in ended:
             found.against(f"{job} of {fire} is called succeeded, and did not end")
+
+
+def judge_order(found: Judgement, rows: dict[tuple[str, int, int], Any], said: list[Said]) -> None:
+    """Nothing began before it was due, nor after its row had been settled."""
+    for s in said:
+        if s.word != "begin":
+            continue
+        if s.at < s.fire:
+            found.against(f"{s.job} of {s.fire} began {s.fire - s.at} us early")
+        row = rows.get((s.job, s.fire, s.attempt))
+        if row is not None and row.finished_at is not None and s.at > row.finished_at:
+            late = s.at - row.finished_at
+            found.against(f"{s.job} of {s.fire} began {late} us after it had been settled")

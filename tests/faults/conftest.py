@@ -19,7 +19,7 @@ from tests.faults.checker import Judgement, judge, read, testimony
 from tests.faults.witness import TIMES
 from tests.support.clocks import wait_until
 from tests.support.environment import process_environment
-from tests.support.servers import ROOT
+from tests.support.servers import ROOT, Program
 
 SETTLE_SECONDS = 30  # within which everything open must have settled by itself
 
@@ -100,6 +100,21 @@ class NodeProcess:
         return [self.pid, *(child.pid for child in children)]
 
 
+class FreshNode(NodeProcess):
+    """A node that is a program of its own from the start, as a preloaded library needs it."""
+
+    def __init__(self, env: dict[str, str], log: Path) -> None:
+        command = (sys.executable, "-m", "tests.faults.child")
+        self.program = Program(command, env, log)
+        super().__init__(self.program.process.pid, log)
+
+    def gone(self) -> bool:
+        return self.program.gone()
+
+    def ends(self, seconds: float = 30) -> int:
+        return self.program.ends(seconds)
+
+
 class Cluster:
     """Nodes on one database, and what their jobs testified."""
 
@@ -116,10 +131,11 @@ class Cluster:
 
     def start(self, **env: str) -> NodeProcess:
         """A new node; it needs a moment until it turns."""
-        log = self.folder / f"node-{len(self.nodes)}.log"
-        pid = self.nursery.bear({**self.env, **env}, log)
-        self.nodes.append(NodeProcess(pid, log))
-        return self.nodes[-1]
+        env, log = {**self.env, **env}, self.folder / f"node-{len(self.nodes)}.log"
+        fresh = "LD_PRELOAD" in env
+        node = FreshNode(env, log) if fresh else NodeProcess(self.nursery.bear(env, log), log)
+        self.nodes.append(node)
+        return node
 
     def living(self) -> list[NodeProcess]:
         return [node for node in self.nodes if not node.gone()]
@@ -177,8 +193,8 @@ class Cluster:
         for node in nodes:
             assert node.ends(40) == 0, node.output()
 
-    def judge(self) -> Judgement:
-        return judge(self.url, self.witness, TIMES)
+    def judge(self, *, clock_was_set: bool = False) -> Judgement:
+        return judge(self.url, self.witness, TIMES, clock_was_set)
 
     def kill(self) -> None:
         for node in self.living():
