@@ -7,15 +7,18 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
+from aegis_web.clock import utc_now
 from aegis_web.engine import claim, ledger
 from aegis_web.engine.attempt import Attempt, JobFacts
 from aegis_web.engine.executors.loop import LoopExecutor
 from aegis_web.engine.pulse import Pulse
-from aegis_web.jobs.models import Job
-from aegis_web.runs.models import Lane, RunStatus
+from aegis_web.jobs.models import Job, JobState
+from aegis_web.runs.models import Lane, Reason, RunDetails, RunStatus
 from tests.engine import functions
 from tests.engine.conftest import EngineNode, MakeNode, every
 from tests.engine.test_execution import log_of
+from tests.engine.test_pauses import minutes_ago, paused_long_ago
+from tests.engine.test_retries import counted, formers, lost_run
 from tests.support.clocks import wait_until
 
 
@@ -55,6 +58,83 @@ def test_runs_promoted_by_a_commit_that_looked_failed_run_once(
     node.settled(node.request(node.add(functions.note)))
     assert lost
     assert functions.called == ["called"]
+
+
+def test_a_finish_whose_commit_looked_failed_is_counted_once(
+    node: EngineNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = lose_answer_when(node, monkeypatch, lambda: bool(node.runs(RunStatus.SUCCEEDED)))
+    run = node.settled(node.request(node.add(functions.note)))
+    wait_until(lambda: not node.scheduler.node.busy())
+    assert lost
+    assert counted(node) == {RunStatus.SUCCEEDED: 1}
+    with node.session() as session:
+        kept = session.get(RunDetails, run.id)
+    assert kept is None or kept.late_status is None
+
+
+def test_another_attempt_whose_commit_looked_failed_is_one_attempt(
+    node: EngineNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def queued_again() -> bool:
+        return any(run.attempt == 2 for run in node.runs(RunStatus.QUEUED, RunStatus.RUNNING))
+
+    lost = lose_answer_when(node, monkeypatch, queued_again)
+    job = node.add(functions.fail_at_first, retries=5, retry_delay_seconds=0)
+    run = node.settled(node.request(job))
+    wait_until(lambda: not node.scheduler.node.busy())
+    assert lost
+    assert (run.status, run.attempt) == (RunStatus.SUCCEEDED, 2)
+    assert functions.called == ["tried", "tried"]
+    assert len(formers(node, run.id)) == 1
+    assert counted(node) == {RunStatus.SUCCEEDED: 1}
+
+
+def test_a_burial_whose_commit_looked_failed_loses_a_run_once(
+    make_node: MakeNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = make_node(start=False)
+    marked, _ = lost_run(node, node.add(functions.note))
+    again, _ = lost_run(node, node.add(functions.safe_to_repeat, on_lost="rerun"))
+    functions.release.set()
+    lost = lose_answer_when(node, monkeypatch, lambda: bool(node.runs(RunStatus.LOST)))
+    node.scheduler.start()
+    wait_until(lambda: len(counted(node)) == 2, seconds=30)
+    assert node.settled(marked).status == RunStatus.LOST
+    assert node.settled(again).attempt == 2
+    assert lost
+    assert counted(node) == {RunStatus.LOST: 1, RunStatus.SUCCEEDED: 1}
+    assert len(formers(node, again)) == 1
+
+
+def test_a_claim_whose_commit_looked_failed_is_made_once(
+    node: EngineNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = lose_answer_when(node, monkeypatch, lambda: bool(node.runs()))
+    at = utc_now()
+    node.make_due(node.add(functions.note), at)
+    wait_until(lambda: node.runs(RunStatus.SUCCEEDED))
+    assert lost
+    assert [run.fire_at for run in node.runs()] == [at]
+    assert functions.called == ["called"]
+
+
+def test_a_resume_whose_commit_looked_failed_settles_once(
+    make_node: MakeNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = make_node(start=False)
+    job = node.add(functions.note, every(60), catch_up="none")
+    paused_long_ago(node, job, minutes_ago(3), minutes_ago(1))
+
+    def active() -> bool:
+        return node.jobs()[0].state == JobState.ACTIVE
+
+    lost = lose_answer_when(node, monkeypatch, active)
+    node.scheduler.start()
+    wait_until(lambda: lost and active())
+    paused = [run.fire_at for run in node.runs() if run.reason == Reason.PAUSED]
+    assert len(paused) == len(set(paused)) == 2
+    assert counted(node)[RunStatus.SKIPPED] >= 2
 
 
 def test_an_executor_that_fails_at_the_hand_over_leaves_no_run_open(
