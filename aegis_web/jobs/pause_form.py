@@ -13,7 +13,7 @@ from aegis_web.jobs.trigger_form import local_instant
 REASON_LIMIT = 500  # characters
 OPEN, AT = "", "at"
 LASTING_WORDS = {
-    OPEN: "Until somebody resumes",
+    OPEN: "Until resumed",
     "1h": "1 hour",
     "4h": "4 hours",
     "1d": "1 day",

@@ -1,12 +1,24 @@
 """A page or its fragment, and where to go after a write. The only reader of htmx's headers."""
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import Response, make_response, redirect, render_template, request, session
+from flask import (
+    Flask,
+    Response,
+    current_app,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    session,
+)
 from flask_security import current_user
 
 from aegis_web.extensions import db
+
+EACH_PAGE = "aegis.each_page"  # functions that give values to every template
 
 
 def is_htmx() -> bool:
@@ -31,6 +43,8 @@ def render(page: str, fragment: str | None = None, status: int = 200, **context:
     The read session is closed before the template renders, so `context` holds values that need no
     further query. Messages flashed by a write travel along with its fragment.
     """
+    for read in current_app.extensions.get(EACH_PAGE, ()):
+        context |= read()
     finish_reading()
     partial = fragment is not None and wants_fragment()
     text = render_template(fragment if partial and fragment else page, **context)
@@ -39,6 +53,11 @@ def render(page: str, fragment: str | None = None, status: int = 200, **context:
     response = make_response(text, status)
     response.vary.add("HX-Request")
     return response
+
+
+def on_each_page(app: Flask, read: Callable[[], dict[str, Any]]) -> None:
+    """Let `read` give values to the template of every answer; it may query."""
+    app.extensions.setdefault(EACH_PAGE, []).append(read)
 
 
 def finish_reading() -> None:

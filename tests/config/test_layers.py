@@ -6,7 +6,17 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 ASSEMBLY = {""}  # aegis_web/__init__.py
-CONCEPTS = {"jobs", "runs", "calendars", "backups", "accounts", "audit", "overview", "system"}
+CONCEPTS = {
+    "jobs",
+    "runs",
+    "calendars",
+    "pauses",
+    "backups",
+    "accounts",
+    "audit",
+    "overview",
+    "system",
+}
 
 
 def modules() -> set[str]:

@@ -21,7 +21,7 @@ def test_the_dialog_asks_why_and_for_how_long(admin: Browser, make_job: MakeJob)
     dialog = page.partition('<dialog class="ag-dialog" id="job-pause"')[2].partition("</dialog>")[0]
     for name in ("reason", "lasting", "until"):
         assert f'name="{name}"' in dialog
-    assert "Until somebody resumes" in dialog
+    assert "Until resumed" in dialog
 
 
 @pytest.mark.parametrize(
