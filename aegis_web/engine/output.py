@@ -175,6 +175,10 @@ class StreamProxy:
         if current.get() is None:
             self._stream.flush()
 
+    def close(self) -> None:
+        """Leave the stream open: it is the process's, whoever asks."""
+        self.flush()
+
     def isatty(self) -> bool:
         return current.get() is None and self._stream.isatty()
 

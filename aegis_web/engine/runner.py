@@ -129,7 +129,9 @@ def failed(attempt: Attempt, started: int, error: BaseException) -> Outcome:
         attempt.timed_out = True
         return stopped(attempt, started)
     text = attempt.output.clean("".join(traceback.format_exception(error)))
-    first = attempt.output.clean(f"{type(error).__name__}: {text_of(error)}").strip().split("\n")[0]
+    said = text_of(error).strip()
+    name = type(error).__name__
+    first = attempt.output.clean(f"{name}: {said}" if said else name).split("\n")[0]
     return Outcome(
         attempt,
         RunStatus.FAILED,

@@ -3,11 +3,13 @@
 import asyncio
 import functools
 import logging
+import sys
 import threading
 import time
 from datetime import timedelta
 from typing import Any
 
+import structlog
 from pydantic import SecretStr
 
 from aegis_web.context import current_run
@@ -63,6 +65,25 @@ def speak() -> dict[str, object]:
     logging.getLogger("speaker").warning("logged")
     run.progress(1, 4, "a quarter")
     return {"run": run.run_id, "job": run.job_name, "attempt": run.attempt}
+
+
+@in_thread
+def speak_in_structures() -> None:
+    """Logs with structlog."""
+    structlog.get_logger().info("structured", invoices=3)
+
+
+@in_thread
+def close_the_streams() -> None:
+    """Closes what it prints to, as a careless library does."""
+    sys.stdout.close()
+    sys.stderr.close()
+
+
+@in_thread
+def raise_without_words() -> None:
+    """Raises an error that has no text."""
+    raise ValueError
 
 
 @in_thread

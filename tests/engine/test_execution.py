@@ -64,6 +64,18 @@ def test_output_and_progress_are_captured(node: EngineNode) -> None:
     assert json.loads(kept.result or "")["run"] == run.id
 
 
+def test_what_structlog_prints_is_captured(node: EngineNode) -> None:
+    run = node.settled(node.request(node.add(functions.speak_in_structures)))
+    [line] = log_of(node, run.id)
+    assert "structured" in line
+    assert "invoices=3" in line
+
+
+def test_an_error_without_words_is_its_name(node: EngineNode) -> None:
+    run = node.settled(node.request(node.add(functions.raise_without_words)))
+    assert run.error == "ValueError"
+
+
 def test_the_log_grows_while_the_run_goes(node: EngineNode) -> None:
     run_id = node.request(node.add(functions.speak_and_wait))
     wait_until(lambda: log_of(node, run_id))

@@ -1,5 +1,7 @@
 """Service functions that end in odd ways: each run ends with a status and harms no other."""
 
+import sys
+
 import pytest
 from sqlalchemy import select
 
@@ -24,6 +26,13 @@ def test_an_error_whose_text_cannot_be_read_still_ends_its_run(node: EngineNode)
     run = node.settled(node.request(node.add(functions.raise_unreadable)))
     assert run.status == RunStatus.FAILED
     assert (run.error or "").startswith("_Unreadable: ")
+
+
+def test_a_function_that_closes_its_streams_silences_nobody(node: EngineNode) -> None:
+    run = node.settled(node.request(node.add(functions.close_the_streams)))
+    assert run.status == RunStatus.SUCCEEDED
+    assert not sys.stdout.closed
+    assert not sys.stderr.closed
 
 
 def test_a_result_that_cannot_be_written_down_is_a_note(node: EngineNode) -> None:
