@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from aegis_web.clock import from_us
 from aegis_web.engine import ledger
 from aegis_web.engine.attempt import Attempt, JobFacts
-from aegis_web.engine.decide import Policy, Verdict, due
+from aegis_web.engine.decide import Load, Policy, Verdict, due
 from aegis_web.engine.output import Output
 from aegis_web.engine.passed import spans_of, verdicts
 from aegis_web.engine.retries import Retry
@@ -26,6 +26,7 @@ from aegis_web.runs.models import Kind, Lane, RunStatus
 CACHED_JOBS = 20_000
 SPARE = 20  # queued rows looked at beyond the room there is: some may not run yet
 PAGES = 10  # looks in one turn
+IDLE = Load()
 
 log = logging.getLogger(__name__)
 
@@ -79,8 +80,8 @@ class JobCache:
         select = f"""
             SELECT id, revision, key, name, service, arguments, problem, "trigger",
                    grace_seconds, overlap, max_running, catch_up, timeout_seconds, jitter_seconds,
-                   priority, retries, retry_delay_seconds, retry_backoff, retry_errors, on_lost,
-                   skip_next_at
+                   priority, queue_limit, skip_next_at, retries, retry_delay_seconds, retry_backoff,
+                   retry_errors, on_lost
             FROM jobs WHERE {ledger.dialect_of(connection).among("id")}
         """
         for row in ledger.execute(connection, select, ids):
@@ -116,6 +117,7 @@ def known_job(row: Any, registry: Registry) -> KnownJob:
             max_running=row.max_running,
             catch_up=row.catch_up,
             jitter_seconds=row.jitter_seconds,
+            queue_limit=row.queue_limit,
             skip_at=None if row.skip_next_at is None else from_us(row.skip_next_at),
             broken=row.problem is not None or service is None,
         ),
@@ -156,10 +158,11 @@ def claim(
     if not rows:
         return 0
     jobs = cache.get(connection, ((row.id, row.revision) for row in rows))
-    running = ledger.open_runs(connection, [row.id for row in rows])
+    loads = ledger.open_runs(connection, [row.id for row in rows])
     spans = spans_of(ledger.pauses_after(connection, rows[0].next_run_at))
     claims: list[ledger.Claim] = []
     cursors = {}
+    replaced = []
     for row in rows:
         job = jobs[row.id]
         if job.trigger is None:
@@ -169,7 +172,7 @@ def claim(
             fires,
             job.policy,
             from_us(now),
-            running.get(row.id, 0),
+            loads.get(row.id, IDLE),
             random.random(),  # noqa: S311
             spans,
         )
@@ -177,10 +180,19 @@ def claim(
             claims.append(ledger.Claim(row.id, job.lane, job.priority, verdict))
             if verdict.status is not RunStatus.QUEUED:
                 settled.append(Settled(job.facts, verdict))
+        if job.policy.overlap == Overlap.REPLACE and row.id in loads and begins(found):
+            replaced.append(row.id)
         cursors[row.id] = fires.next_run_at
+    if replaced:
+        ledger.replace_runs(connection, replaced, now)
     ledger.insert_runs(connection, claims, now)
     ledger.advance(connection, cursors)
     return len(cursors)
+
+
+def begins(verdicts: Iterable[Verdict]) -> bool:
+    """Whether any fire time got a run."""
+    return any(verdict.status is RunStatus.QUEUED for verdict in verdicts)
 
 
 def promote(

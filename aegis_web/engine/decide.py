@@ -3,6 +3,7 @@
 Knows no database and no clock. A verdict is one row of the ledger.
 """
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,8 +26,18 @@ class Policy:
     max_running: int
     catch_up: str
     jitter_seconds: int
+    queue_limit: int | None  # queued runs of the job; None: only the limit for all
     skip_at: datetime | None  # the one fire time that somebody asked to skip
     broken: bool  # its function is missing or its arguments do not fit
+
+
+@dataclass(frozen=True)
+class Load:
+    """What is open when a fire time is judged."""
+
+    running: int = 0  # of the job
+    queued: int = 0  # of the job
+    room: int = sys.maxsize  # how many more runs the queue of all jobs takes
 
 
 @dataclass(frozen=True)
@@ -71,17 +82,22 @@ def due(trigger: Trigger, cursor: datetime, now: datetime) -> Due:
 
 
 def decide(
-    due: Due, policy: Policy, now: datetime, open_runs: int, jitter: float = 0.0
+    due: Due, policy: Policy, now: datetime, load: Load, jitter: float = 0.0
 ) -> Iterator[Verdict]:
-    """One verdict for each fire time in `due`, oldest first.
-
-    `open_runs` is how many runs of the job are queued or running; `jitter` lies in 0..1.
-    """
+    """One verdict for each fire time in `due`, oldest first; `jitter` lies in 0..1."""
+    room = load.room
+    if policy.queue_limit is not None:
+        room = min(room, policy.queue_limit - load.queued)
+    open_runs = load.running + load.queued
     if due.older_from is not None:
         yield summary(due, Reason.BROKEN if policy.broken else Reason.BACKLOG)
     for fire_at in due.newest:
         verdict = judge(fire_at, due, policy, now, open_runs, jitter)
-        open_runs += verdict.status is RunStatus.QUEUED
+        if verdict.status is RunStatus.QUEUED:
+            if room <= 0:
+                verdict = Verdict(fire_at, RunStatus.SKIPPED, Reason.QUEUE_FULL)
+            else:
+                room, open_runs = room - 1, open_runs + 1
         yield verdict
 
 
@@ -113,12 +129,21 @@ def judge(
     if not in_time and policy.catch_up == CatchUp.NONE:
         return Verdict(fire_at, RunStatus.MISSED, Reason.TOO_LATE)
     catching_up = policy.catch_up == CatchUp.ALL and len(due.newest) > 1
-    if policy.overlap == Overlap.SKIP and open_runs >= policy.max_running and not catching_up:
+    if open_runs >= most_open(policy) and not catching_up:
         return Verdict(fire_at, RunStatus.SKIPPED, Reason.OVERLAP)
     not_before = None
     if policy.jitter_seconds:
         not_before = fire_at + timedelta(seconds=policy.jitter_seconds * jitter)
     return Verdict(fire_at, RunStatus.QUEUED, not_before=not_before)
+
+
+def most_open(policy: Policy) -> int:
+    """How many runs of the job may be open before its overlap policy skips the next one."""
+    if policy.overlap == Overlap.SKIP:
+        return policy.max_running
+    if policy.overlap == Overlap.QUEUE_ONE:
+        return policy.max_running + 1
+    return sys.maxsize
 
 
 def grace(fire_at: datetime, next_run_at: datetime | None, policy: Policy) -> timedelta:

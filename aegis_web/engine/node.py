@@ -94,8 +94,8 @@ class Node:
         """
         with self._reader.connect() as connection:
             look = ledger.look(connection, self.pulse.node_id)
-        for run_id in look.stops:
-            self._stop(run_id, Reason.STOPPED)
+        for run_id, reason in look.stops:
+            self._stop(run_id, reason)
         self._check_timeouts()
         more = self._turn(look, listener) if self._has_work(look) else False
         return 0.0 if more or self._finished else seconds_until_next(look)
@@ -119,7 +119,7 @@ class Node:
         with self._engine.begin() as connection:
             now = ledger.now_us(connection)
             done = self._store_finished(connection, now)
-            self._give_back(connection, 0.0)
+            self._give_back(connection, now, 0.0)
             lose(connection, self._cache, self.pulse.node_id, now, Reason.SHUTDOWN)
             ledger.end_node(connection, self.pulse.node_id, now, "stopped")
         log.info("node %s has stopped", self.pulse.node_id)
@@ -155,9 +155,11 @@ class Node:
             alive = ledger.beat(connection, self.pulse.node_id, now)
             done = self._store_finished(connection, now)
             self._store_output(connection, now)
-            self._give_back(connection, WAITED_SECONDS)
+            self._give_back(connection, now, WAITED_SECONDS)
             if self._in_doubt:
-                ledger.reclaim_strays(connection, self.pulse.node_id, list(self._running))
+                ended = {outcome.attempt.run_id for outcome in done}
+                known = [run_id for run_id in self._running if run_id not in ended]
+                ledger.reclaim_strays(connection, self.pulse.node_id, known, now)
             if alive and self.pulse.may_judge(now):
                 self._bury(connection, now)
             if alive and not (self.draining or self.paused) and not nothing_begins(connection, now):
@@ -234,11 +236,11 @@ class Node:
             if attempt not in self._said and speaks(attempt):
                 self._said[attempt] = ledger.store_output(connection, attempt, now)
 
-    def _give_back(self, connection: Connection, seconds: float) -> None:
+    def _give_back(self, connection: Connection, now: int, seconds: float) -> None:
         for executor in self.executors.values():
             self._returned.extend(executor.withdraw(seconds))
         if self._returned:
-            ledger.give_back(connection, self._returned)
+            ledger.give_back(connection, self._returned, now)
 
     def _committed(self, done: Sequence[Outcome]) -> None:
         """Forget what the transaction that has just been committed took over."""

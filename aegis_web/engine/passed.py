@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from aegis_web.clock import from_us
-from aegis_web.engine.decide import Due, Policy, Verdict, decide, summary
+from aegis_web.engine.decide import Due, Load, Policy, Verdict, decide, summary
 from aegis_web.jobs.models import CatchUp
 from aegis_web.runs.models import Reason, RunStatus
 
@@ -49,13 +49,13 @@ def verdicts(
     fires: Due,
     policy: Policy,
     now: datetime,
-    open_runs: int,
+    load: Load,
     jitter: float = 0.0,
     spans: Sequence[Span] = (),
 ) -> list[Verdict]:
     """One verdict for each fire time in `fires`, oldest first; those in `spans` were paused."""
     if not spans:
-        return list(decide(fires, policy, now, open_runs, jitter))
+        return list(decide(fires, policy, now, load, jitter))
     found: list[Verdict] = []
     others = fires.newest
     for span in spans:
@@ -65,8 +65,9 @@ def verdicts(
         found += passed(only(fires, inside), Reason.PAUSED, catch_up, policy)
     if fires.older_from is not None:
         found.append(older(fires, policy, spans))
-    open_runs += sum(verdict.status is RunStatus.QUEUED for verdict in found)
-    found += decide(only(fires, others), policy, now, open_runs, jitter)
+    queued = sum(verdict.status is RunStatus.QUEUED for verdict in found)
+    load = replace(load, queued=load.queued + queued, room=load.room - queued)
+    found += decide(only(fires, others), policy, now, load, jitter)
     return sorted(found, key=lambda verdict: verdict.fire_at)
 
 

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from aegis_web.clock import from_us, to_us
 from aegis_web.engine import ledger
 from aegis_web.engine.claim import lane_of
-from aegis_web.engine.decide import TICK, Due, Policy, due
+from aegis_web.engine.decide import TICK, Due, Load, Policy, due
 from aegis_web.engine.passed import passed as passed_fires
 from aegis_web.engine.passed import spans_of, verdicts
 from aegis_web.engine.triggers import from_json
@@ -48,9 +48,9 @@ def settle(
     except Invalid:  # of an unreadable trigger this fire time is all that is known
         fires, policy = Due((job.next_run_at,), None, None, 0, None), replace(policy, broken=True)
     if passed is None:
-        running = ledger.open_runs(connection, [job.id]).get(job.id, 0)
+        load = ledger.open_runs(connection, [job.id]).get(job.id, Load())
         spans = spans_of(ledger.pauses_after(connection, to_us(job.next_run_at)))
-        found = verdicts(fires, policy, now, running, spans=spans)
+        found = verdicts(fires, policy, now, load, spans=spans)
     else:
         found = passed_fires(fires, passed, catch_up or CatchUp.NONE, policy)
     lane = lane_of(registry, job.service)
@@ -72,6 +72,7 @@ def policy_of(job: Job, registry: Registry) -> Policy:
         max_running=job.max_running,
         catch_up=job.catch_up,
         jitter_seconds=job.jitter_seconds,
+        queue_limit=job.queue_limit,
         skip_at=job.skip_next_at,
         broken=job.problem is not None or registry.find(job.service) is None,
     )

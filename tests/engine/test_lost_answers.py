@@ -193,7 +193,7 @@ def test_runs_of_two_lives_are_given_back_by_their_owners(make_node: MakeNode) -
             owner = ledger.register_node(connection, "me:1", "0")
             ledger.promote(connection, [run_id], owner, 1)
             attempts.append(Attempt(run_id, 1, owner, facts, None, None, Lane.THREAD, {}))
-        ledger.give_back(connection, attempts)
+        ledger.give_back(connection, attempts, 1)
     assert len(node.runs(RunStatus.QUEUED)) == 2
 
 

@@ -6,7 +6,14 @@ differs between the two stands in `Dialect`. Instants are microseconds since the
 """
 
 from aegis_web.engine.ledger.again import Former, queue_again, running_of
-from aegis_web.engine.ledger.claim import Claim, advance, due_jobs, insert_runs, open_runs
+from aegis_web.engine.ledger.claim import (
+    Claim,
+    advance,
+    due_jobs,
+    insert_runs,
+    open_runs,
+    replace_runs,
+)
 from aegis_web.engine.ledger.finish import count, finish, keep_late, store_details, store_output
 from aegis_web.engine.ledger.look import Look, look
 from aegis_web.engine.ledger.nodes import beat, bury_dead_nodes, end_node, lose_runs, register_node
@@ -56,6 +63,7 @@ __all__ = [
     "queue_again",
     "reclaim_strays",
     "register_node",
+    "replace_runs",
     "request_arguments",
     "running_counts",
     "running_of",

@@ -8,10 +8,10 @@ from typing import Any
 from sqlalchemy import Connection
 
 from aegis_web.clock import to_us
-from aegis_web.engine.decide import Verdict
+from aegis_web.engine.decide import Load, Verdict
 from aegis_web.engine.ledger.finish import count
 from aegis_web.engine.ledger.sql import Row, dialect_of, execute, optional_us
-from aegis_web.runs.models import Lane, RunStatus
+from aegis_web.runs.models import Lane, Reason, RunStatus
 
 
 def due_jobs(connection: Connection, now: int, limit: int) -> list[Row]:
@@ -26,13 +26,30 @@ def due_jobs(connection: Connection, now: int, limit: int) -> list[Row]:
     return list(execute(connection, select, now, limit).all())
 
 
-def open_runs(connection: Connection, job_ids: list[int]) -> dict[int, int]:
+def open_runs(connection: Connection, job_ids: list[int]) -> dict[int, Load]:
     """How many runs of each job are queued or running; jobs without any are left out."""
     select = f"""
-        SELECT job_id, count(*) AS n FROM runs
+        SELECT job_id, sum(status) AS running, count(*) AS n FROM runs
         WHERE status < 2 AND {dialect_of(connection).among("job_id")} GROUP BY job_id
+    """  # a running one has the status 1, a queued one 0
+    rows = execute(connection, select, job_ids)
+    return {row.job_id: Load(row.running, row.n - row.running) for row in rows}
+
+
+def replace_runs(connection: Connection, job_ids: list[int], now: int) -> None:
+    """Cancel what waits of these jobs and ask what runs to stop: others take their place."""
+    dialect = dialect_of(connection)
+    cancel = f"""
+        UPDATE runs SET status = {int(RunStatus.CANCELLED)}, reason = ?, finished_at = ?
+        WHERE status = 0 AND {dialect.among("job_id")} RETURNING job_id
     """
-    return {row.job_id: row.n for row in execute(connection, select, job_ids)}
+    rows = execute(connection, cancel, Reason.REPLACED.value, now, job_ids).all()
+    count(connection, now, ((row.job_id, RunStatus.CANCELLED, 1) for row in rows))
+    stop = f"""
+        UPDATE runs SET stop_at = ?, reason = ?
+        WHERE status = 1 AND stop_at IS NULL AND {dialect.among("job_id")}
+    """
+    execute(connection, stop, now, Reason.REPLACED.value, job_ids)
 
 
 @dataclass(frozen=True)

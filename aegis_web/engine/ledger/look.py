@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 from aegis_web.clock import utc_now_us
 from aegis_web.engine.ledger.pauses import LATEST_PAUSE
 from aegis_web.engine.ledger.sql import dialect_of, execute
+from aegis_web.runs.models import Reason
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Look:
     next_queued: int | None  # when the earliest queued run may start
     next_resume: int | None  # when the earliest pause of a job ends
     paused_until: int | None  # when the latest pause of everything ends or ended
-    stops: tuple[int, ...]  # this node's runs that somebody asked to stop
+    stops: tuple[tuple[int, Reason], ...]  # this node's runs that are asked to stop, and why
 
 
 def look(connection: Connection, node_id: int) -> Look:
@@ -39,6 +40,8 @@ def look(connection: Connection, node_id: int) -> Look:
     """
     given = utc_now_us() if dialect_of(connection).is_sqlite else None
     row = execute(connection, select, given).one()
-    asked = "SELECT id FROM runs WHERE status = 1 AND node_id = ? AND stop_at IS NOT NULL"
-    stops = tuple(r.id for r in execute(connection, asked, node_id))
+    asked = "SELECT id, reason FROM runs WHERE status = 1 AND node_id = ? AND stop_at IS NOT NULL"
+    stops = tuple(
+        (r.id, Reason(r.reason or Reason.STOPPED)) for r in execute(connection, asked, node_id)
+    )
     return Look(row.now, row.due, row.queued, row.resume, row.paused, stops)

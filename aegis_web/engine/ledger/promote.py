@@ -7,8 +7,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from aegis_web.engine.attempt import Attempt
+from aegis_web.engine.ledger.finish import count
 from aegis_web.engine.ledger.sql import Row, dialect_of, execute
-from aegis_web.runs.models import Lane
+from aegis_web.runs.models import Lane, Reason, RunStatus
 
 
 def waiting(
@@ -51,24 +52,34 @@ def promote(connection: Connection, run_ids: list[int], node_id: int, now: int) 
     return {row.id for row in execute(connection, update, node_id, now, run_ids)}
 
 
-def give_back(connection: Connection, attempts: Sequence[Attempt]) -> None:
+def give_back(connection: Connection, attempts: Sequence[Attempt], now: int) -> None:
     """Queue again what this process promoted, in this life or the one before, and never began."""
-    update = f"""
-        UPDATE runs SET status = 0, node_id = NULL, started_at = NULL
-        WHERE status = 1 AND node_id = ? AND {dialect_of(connection).among("id")}
-    """
     for owner in {attempt.node_id for attempt in attempts}:
         own = [attempt.run_id for attempt in attempts if attempt.node_id == owner]
-        execute(connection, update, owner, own)
+        condition = f"node_id = ? AND {dialect_of(connection).among('id')}"
+        unbegin(connection, now, condition, owner, own)
 
 
-def reclaim_strays(connection: Connection, node_id: int, known: list[int]) -> None:
+def reclaim_strays(connection: Connection, node_id: int, known: list[int], now: int) -> None:
     """Queue again what this node owns without knowing: a commit whose answer was lost."""
-    update = f"""
+    condition = f"node_id = ? AND NOT {dialect_of(connection).among('id')}"
+    unbegin(connection, now, condition, node_id, known)
+
+
+def unbegin(connection: Connection, now: int, condition: str, *parameters: Any) -> None:
+    """Queue promoted runs again that nobody has begun; those asked to stop are cancelled."""
+    back = f"""
         UPDATE runs SET status = 0, node_id = NULL, started_at = NULL
-        WHERE status = 1 AND node_id = ? AND NOT {dialect_of(connection).among("id")}
+        WHERE status = 1 AND stop_at IS NULL AND {condition}
     """
-    execute(connection, update, node_id, known)
+    execute(connection, back, *parameters)
+    cancel = f"""
+        UPDATE runs SET status = {int(RunStatus.CANCELLED)}, started_at = NULL, finished_at = ?,
+               reason = coalesce(reason, ?)
+        WHERE status = 1 AND stop_at IS NOT NULL AND {condition} RETURNING job_id
+    """
+    rows = execute(connection, cancel, now, Reason.STOPPED.value, *parameters).all()
+    count(connection, now, ((row.job_id, RunStatus.CANCELLED, 1) for row in rows))
 
 
 def request_arguments(connection: Connection, run_ids: list[int]) -> dict[int, Any]:
