@@ -1,14 +1,16 @@
 """What is asked about blackout calendars."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 
 from aegis_web.calendars.definition import CalendarDefinition, Period
 from aegis_web.clock import utc_now
+from aegis_web.engine.blackouts import Blackout, blackout_at, read_blackouts
 from aegis_web.extensions import db
 from aegis_web.jobs.models import Calendar, Job
 
@@ -21,15 +23,6 @@ class JobLink:
 
     id: int
     name: str
-
-
-@dataclass(frozen=True)
-class Stretch:
-    """A period on the time line."""
-
-    name: str
-    start: datetime
-    until: datetime
 
 
 @dataclass(frozen=True)
@@ -47,30 +40,31 @@ class CalendarRow:
         return ZoneInfo(self.wanted.zone)
 
     @property
-    def stretches(self) -> list[Stretch]:
-        """Its periods that have not ended, the next to end first."""
-        now = utc_now()
-        found = [self._placed(period) for period in self.wanted.periods]
-        return sorted((s for s in found if s.until > now), key=lambda s: (s.until, s.start))
+    def blackouts(self) -> tuple[Blackout, ...]:
+        """Its periods on the time line, the first to begin first."""
+        return read_blackouts([period.to_json() for period in self.wanted.periods], self.zone)
 
     @property
-    def current(self) -> Stretch | None:
+    def current(self) -> Blackout | None:
         """The period that holds now; None: its jobs may run."""
         now = utc_now()
-        return next((stretch for stretch in self.stretches if stretch.start <= now), None)
+        return next((blackout for blackout in self.blackouts if blackout.holds(now)), None)
 
     @property
-    def next(self) -> Stretch | None:
+    def next(self) -> Blackout | None:
         """The period that begins next."""
         now = utc_now()
-        coming = [stretch for stretch in self.stretches if stretch.start > now]
-        return min(coming, key=lambda stretch: stretch.start, default=None)
+        return next((blackout for blackout in self.blackouts if blackout.start > now), None)
 
-    def _placed(self, period: Period) -> Stretch:
-        start, until = (
-            time.replace(tzinfo=self.zone).astimezone(UTC) for time in (period.start, period.until)
-        )
-        return Stretch(period.name, start, until)
+
+def forbidden_times(calendar_id: int | None, times: Iterable[datetime]) -> dict[datetime, str]:
+    """Which of `times` that calendar forbids, with the name of the period. One query, or none."""
+    calendar = None if calendar_id is None else db.session.get(Calendar, calendar_id)
+    if calendar is None:
+        return {}
+    blackouts = read_blackouts(calendar.periods, ZoneInfo(calendar.zone))
+    named = ((time, blackout_at(blackouts, time)) for time in times)
+    return {time: name for time, name in named if name is not None}
 
 
 def calendar_names() -> dict[int, str]:

@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy import cast as cast_sql
 
+from aegis_web.calendars.queries import forbidden_times
 from aegis_web.clock import MICROSECOND, from_us, utc_now
 from aegis_web.engine.triggers import Trigger, from_json, preview
 from aegis_web.extensions import db
@@ -121,6 +122,7 @@ class JobDetail:
     function: ServiceFunction | None
     arguments: Mapping[str, Any]  # secrets masked
     next_times: tuple[datetime, ...]  # empty unless it is active
+    forbidden: Mapping[datetime, str]  # those of them in a blackout, with its name
     passed: int  # fire times while it was paused
     runs: tuple[RunMark, ...]  # the last ones, oldest first
 
@@ -201,15 +203,16 @@ def find_former(job_id: int) -> FormerJob | None:
 
 
 def describe(job: Job) -> JobDetail:
-    """A job with what follows from it and its last runs. One query."""
+    """A job with what follows from it and its last runs. Two queries."""
     trigger, function = from_json(job.trigger), registry().find(job.service)
-    active = job.state == JobState.ACTIVE
+    times = tuple(next_times(trigger)) if job.state == JobState.ACTIVE else ()
     return JobDetail(
         job=job,
         trigger=trigger,
         function=function,
         arguments=masked_arguments(function, job.arguments),
-        next_times=tuple(next_times(trigger)) if active else (),
+        next_times=times,
+        forbidden=forbidden_times(job.calendar_id, times),
         passed=passed_count(trigger, job.state, job.next_run_at),
         runs=last_runs([job.id]).get(job.id, ()),
     )

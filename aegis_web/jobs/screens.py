@@ -1,16 +1,17 @@
 """What the pages about jobs show besides stored values: previews, choices, how often to look."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from aegis_web.calendars.queries import calendar_names
+from aegis_web.calendars.queries import calendar_names, forbidden_times
 from aegis_web.clock import utc_now
 from aegis_web.engine.decide import BACKLOG_CAP
 from aegis_web.engine.triggers import Trigger
 from aegis_web.errors import Invalid
+from aegis_web.jobs.filters import is_number
 from aegis_web.jobs.groups import group_limits
 from aegis_web.jobs.models import CatchUp, JobState
 from aegis_web.jobs.policy_form import placeholders
@@ -39,21 +40,24 @@ class Preview:
 
     words: str = ""
     times: tuple[datetime, ...] = ()
+    forbidden: Mapping[datetime, str] = field(default_factory=dict)  # by a blackout of that name
     zone: ZoneInfo | None = None
     viewer: ZoneInfo | None = None  # None: the viewer reads times in the same zone
     errors: tuple[str, ...] = ()
 
 
-def preview_of(fields: TriggerFields, stored: Trigger | None) -> Preview:
-    """What the typed trigger would do from now on."""
+def preview_of(fields: TriggerFields, stored: Trigger | None, calendar: str) -> Preview:
+    """What the typed trigger would do from now on, with the calendar of that number, if any."""
     try:
         trigger = fields.read(utc_now(), stored)
     except Invalid as invalid:
         return Preview(errors=tuple(invalid.errors.values()))
     viewer = viewer_zone()
+    times = tuple(next_times(trigger))
     return Preview(
         trigger.words(),
-        tuple(next_times(trigger)),
+        times,
+        forbidden_times(int(calendar) if is_number(calendar) else None, times),
         trigger.zone,
         None if viewer.key == trigger.zone.key else viewer,
     )

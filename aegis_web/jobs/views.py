@@ -30,6 +30,7 @@ from aegis_web.jobs.forms import (
 )
 from aegis_web.jobs.models import CatchUp, Job
 from aegis_web.jobs.pause_form import LASTING_WORDS, read_pause
+from aegis_web.jobs.policy_form import PolicyFields
 from aegis_web.jobs.policy_words import policy_sentences
 from aegis_web.jobs.queries import RunMark
 from aegis_web.jobs.screens import (
@@ -162,8 +163,11 @@ def preview() -> Response:
     job = find_or_none(request.values.get("job_id", ""))
     fields = TriggerFields.from_form(request.values)
     if "build" not in request.values and "preset" not in request.values:
-        return fragment("jobs/_preview.html", preview=preview_of(fields, stored_trigger(job)))
-    form = redrawn(JobForm(trigger=fields))
+        return fragment(
+            "jobs/_preview.html",
+            preview=preview_of(fields, stored_trigger(job), request.values.get("calendar", "")),
+        )
+    form = redrawn(JobForm(trigger=fields, policies=PolicyFields.from_form(request.values)))
     return fragment("jobs/_trigger.html", **trigger_context(form, job))
 
 
@@ -306,7 +310,7 @@ def trigger_context(form: JobForm, job: Job | None) -> dict[str, Any]:
     return {
         "form": form,
         "job": job,
-        "preview": preview_of(form.trigger, stored),
+        "preview": preview_of(form.trigger, stored, form.policies.calendar),
         "kinds": kinds_for(stored),
         **form_choices(form.function),
     }

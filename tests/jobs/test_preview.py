@@ -7,7 +7,7 @@ import time_machine
 from flask import Flask
 
 from aegis_web.jobs.trigger_form import DAYS, TriggerFields, cron_days, days_of
-from tests.jobs.conftest import FORM, MakeJob, jobs, text_of
+from tests.jobs.conftest import FORM, MakeJob, jobs, make_calendar, text_of
 from tests.support.applications import Browser
 
 CRON = {"trigger": "cron", "cron": "0 9 * * 1-5", "zone": "Europe/Berlin"}
@@ -60,6 +60,31 @@ def test_it_says_what_is_wrong_in_place_of_the_times(
     assert answer.status_code == 200
     assert words in text_of(answer)
     assert "<li>" not in text_of(answer)
+
+
+def test_it_marks_the_fire_times_that_fall_into_a_blackout(
+    frozen: time_machine.Traveller, app: Flask, admin: Browser
+) -> None:
+    period = {"name": "Freeze", "from": "2026-03-12T00:00", "until": "2026-03-13T09:00"}
+    calendar = make_calendar(app, "Releases", period)
+    typed = {**CRON, "calendar": str(calendar)}
+    for page in (
+        text_of(admin.get("/jobs/preview", query_string=typed)),
+        text_of(admin.post("/jobs/new", data={**FORM, **typed})),
+    ):
+        lines = page.partition('<ol class="ag-times')[2].split("</li>")
+        assert [line.count("skipped: Freeze") for line in lines[:5]] == [0, 1, 0, 0, 0]
+    assert "skipped" not in text_of(admin.get("/jobs/preview", query_string=CRON))
+    path = admin.post("/jobs", data={**FORM, **typed}).headers["Location"]
+    lines = text_of(admin.get(path)).partition('<ol class="ag-times')[2].split("</li>")
+    assert ["Blackout" in line for line in lines[:5]] == [False, True, False, False, False]
+
+
+@pytest.mark.parametrize("calendar", ["", "77", "x", "-1", "9" * 40])
+def test_an_unknown_calendar_forbids_nothing_in_the_preview(admin: Browser, calendar: str) -> None:
+    answer = admin.get("/jobs/preview", query_string={**CRON, "calendar": calendar})
+    assert answer.status_code == 200
+    assert text_of(answer).count("<li>") == 5
 
 
 def test_it_may_be_posted_too(admin: Browser) -> None:
