@@ -201,6 +201,7 @@ def promote(
     """Make as many queued runs this node's running ones as there is `room` for."""
     left = {lane: places for lane, places in room.items() if places > 0}
     chosen: list[Any] = []
+    groups: dict[str, int] = {}  # how many more runs of each group may start
     after = (-1, 0)
     for _ in range(PAGES):
         if not left:
@@ -209,15 +210,20 @@ def promote(
         rows = ledger.waiting(connection, now, list(left), after, limit)
         if not rows:
             break
-        chosen.extend(pick(connection, rows, left))
+        chosen.extend(pick(connection, rows, left, groups))
         after = (rows[-1].priority, rows[-1].id)
         if len(rows) < limit:
             break
     return attempts(connection, cache, chosen, now, node_id)
 
 
-def pick(connection: Connection, rows: list[Any], left: dict[Lane, int]) -> list[Any]:
-    """Those of `rows` that there is room for, and whose job may run once more."""
+def pick(
+    connection: Connection, rows: list[Any], left: dict[Lane, int], groups: dict[str, int]
+) -> list[Any]:
+    """Those of `rows` that there is room for, and whose job and group may run once more."""
+    new = sorted({row.group_name for row in rows if row.group_name} - groups.keys())
+    if new:
+        groups |= dict.fromkeys(new, 0) | ledger.group_rooms(connection, new)
     running = ledger.running_counts(connection, sorted({row.job_id for row in rows}))
     chosen = []
     for row in rows:
@@ -225,6 +231,10 @@ def pick(connection: Connection, rows: list[Any], left: dict[Lane, int]) -> list
         number = running.get(row.job_id, 0)
         if lane not in left or (row.overlap != Overlap.RUN and number >= row.max_running):
             continue
+        if row.group_name:
+            if groups[row.group_name] <= 0:
+                continue
+            groups[row.group_name] -= 1
         running[row.job_id] = number + 1
         left[lane] -= 1
         if not left[lane]:

@@ -20,6 +20,7 @@ from aegis_web.engine.ledger.nodes import beat, bury_dead_nodes, end_node, lose_
 from aegis_web.engine.ledger.pauses import FOREVER, paused_until, pauses_after
 from aegis_web.engine.ledger.promote import (
     give_back,
+    group_rooms,
     promote,
     reclaim_strays,
     request_arguments,
@@ -51,6 +52,7 @@ __all__ = [
     "execute",
     "finish",
     "give_back",
+    "group_rooms",
     "insert_runs",
     "keep_late",
     "look",

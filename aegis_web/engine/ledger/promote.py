@@ -17,18 +17,22 @@ def waiting(
 ) -> list[Row]:
     """Queued runs that may start now, locked, by priority and age, beyond (priority, id) `after`.
 
-    Runs whose job already runs as often as it may are left out.
+    Runs whose job, or whose group, already runs as often as it may are left out.
     """
     dialect = dialect_of(connection)
     marks = ", ".join(str(int(lane)) for lane in lanes)
     select = f"""
         SELECT r.id, r.job_id, r.fire_at, r.attempt, r.kind, r.requested_by, r.lane, r.priority,
-               j.revision, j.overlap, j.max_running
+               j.revision, j.overlap, j.max_running, j.group_name
         FROM runs r JOIN jobs j ON j.id = r.job_id
         WHERE r.status = 0 AND r.lane IN ({marks}) AND (r.priority, r.id) > (?, ?)
               AND (r.not_before IS NULL OR r.not_before <= ?)
               AND (j.overlap = 'run' OR j.max_running > (
                   SELECT count(*) FROM runs o WHERE o.job_id = r.job_id AND o.status = 1))
+              AND (j.group_name IS NULL OR j.group_name NOT IN (
+                  SELECT g.name FROM groups g WHERE g.max_running <= (
+                      SELECT count(*) FROM runs o JOIN jobs k ON k.id = o.job_id
+                      WHERE o.status = 1 AND k.group_name = g.name)))
         ORDER BY r.priority, r.id LIMIT ? {dialect.skip_locked.format("r, j")}
     """
     return list(execute(connection, select, *after, now, limit).all())
@@ -41,6 +45,25 @@ def running_counts(connection: Connection, job_ids: list[int]) -> dict[int, int]
         WHERE status = 1 AND {dialect_of(connection).among("job_id")} GROUP BY job_id
     """
     return {row.job_id: row.n for row in execute(connection, select, job_ids)}
+
+
+def group_rooms(connection: Connection, names: list[str]) -> dict[str, int]:
+    """How many more runs of each group may start, for the groups locked until the commit.
+
+    A group is missing from the answer while another node promotes runs of it.
+    """
+    dialect = dialect_of(connection)
+    lock = f"""
+        SELECT g.name, g.max_running FROM groups g
+        WHERE {dialect.among_texts("g.name")} {dialect.skip_locked.format("g")}
+    """
+    limits = {row.name: row.max_running for row in execute(connection, lock, names)}
+    select = f"""
+        SELECT j.group_name, count(*) AS n FROM runs r JOIN jobs j ON j.id = r.job_id
+        WHERE r.status = 1 AND {dialect.among_texts("j.group_name")} GROUP BY j.group_name
+    """
+    running = {row.group_name: row.n for row in execute(connection, select, names)}
+    return {name: limit - running.get(name, 0) for name, limit in limits.items()}
 
 
 def promote(connection: Connection, run_ids: list[int], node_id: int, now: int) -> set[int]:

@@ -38,6 +38,12 @@ class Dialect:
             return f"{column} IN (SELECT value FROM json_each(?))"
         return f"{column} IN (SELECT value::text::bigint FROM json_array_elements(?::json))"
 
+    def among_texts(self, column: str) -> str:
+        """A condition: `column` is one of the texts in one JSON parameter."""
+        if self.is_sqlite:
+            return f"{column} IN (SELECT value FROM json_each(?))"
+        return f"{column} IN (SELECT value FROM json_array_elements_text(?::json))"
+
 
 def numbered(pairs: list[list[str]]) -> Iterable[tuple[int, list[str]]]:
     """The column pairs with their places in the JSON rows."""
