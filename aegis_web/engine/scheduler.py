@@ -236,6 +236,8 @@ class LedgerScheduler(BackgroundScheduler):
 
     def _drain(self, stop_after: float, give_up_after: float) -> None:
         began = monotonic()
+        if self._stepping.acquire(timeout=give_up_after):  # until an open turn has handed over
+            self._stepping.release()
         asked = False
         while self.node.busy() and monotonic() - began < give_up_after:
             if not asked and monotonic() - began >= stop_after:

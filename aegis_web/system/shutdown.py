@@ -12,6 +12,8 @@ from typing import Any
 
 from flask import Flask
 
+WAKE_SECONDS = 0.5  # the engine may claim for 1 s after the signal
+
 
 class Shutdown:
     """One process's shutdown, which may be begun many times and happens once."""
@@ -52,5 +54,9 @@ class Shutdown:
                 engine.shutdown(wait=True)
 
     def wait(self) -> None:
-        """Return when the engine has settled its runs; it keeps its own time budget."""
-        self.thread.join()
+        """Return when the engine has settled its runs; it keeps its own time budget.
+
+        Wakes now and then: a signal that came to another thread is handled only then.
+        """
+        while self.thread.is_alive():
+            self.thread.join(WAKE_SECONDS)

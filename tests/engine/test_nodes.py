@@ -1,11 +1,14 @@
 """Several processes on one database: who may claim, who is dead, what becomes of its runs."""
 
+from collections.abc import Sequence
 from datetime import timedelta
+from threading import Event
 
 import pytest
 
 from aegis_web.clock import utc_now
 from aegis_web.engine import ledger
+from aegis_web.engine.attempt import Attempt
 from aegis_web.runs.models import Reason, RunStatus
 from aegis_web.system.models import Node
 from tests.engine import functions
@@ -86,6 +89,26 @@ def test_a_stop_waits_for_what_runs(make_node: MakeNode) -> None:
     assert node.settled(run_id).status == RunStatus.SUCCEEDED
     with node.session() as session:
         assert session.get_one(Node, node.scheduler.node.pulse.node_id).end == "stopped"
+
+
+def test_a_stop_waits_for_what_is_being_handed_over(
+    make_node: MakeNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = make_node()
+    inner, promoted = node.scheduler.node, Event()
+    real = inner._hand_over
+
+    def hand_over(attempts: Sequence[Attempt]) -> None:
+        if attempts:
+            promoted.set()
+            wait_until(lambda: inner.draining)
+        real(attempts)
+
+    monkeypatch.setattr(inner, "_hand_over", hand_over)
+    run_id = node.request(node.add(functions.pause_for, arguments={"length": "PT0.5S"}))
+    promoted.wait(10)
+    node.scheduler.shutdown()
+    assert node.settled(run_id).status == RunStatus.SUCCEEDED
 
 
 def test_a_stop_claims_nothing_more(make_node: MakeNode) -> None:

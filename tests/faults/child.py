@@ -6,6 +6,7 @@ The points are functions of the product wrapped here, so that the product knows 
 """
 
 import functools
+import importlib
 import os
 import signal
 from collections.abc import Callable
@@ -16,6 +17,8 @@ from sqlalchemy import Engine, event
 from aegis_web.cli import scheduler as command
 from aegis_web.engine import ledger, node
 from aegis_web.runs.retention import Retention, prune
+
+FINISH = importlib.import_module("aegis_web.engine.ledger.finish")  # the function has its name
 
 
 def countdown(number: int, signal_number: signal.Signals) -> Callable[[], None]:
@@ -112,7 +115,7 @@ POINTS: dict[str, Callable[[Callable[[], None]], None]] = {
     "committed-promotion": at_promotion,
     "hand-over": lambda passed: before(node.Node, "_hand_over", passed),
     "handed-over": lambda passed: after(node.Node, "_hand_over", passed),
-    "finish": lambda passed: before(ledger, "store_details", passed),
+    "finish": lambda passed: before(FINISH, "store_details", passed),
     "finished": lambda passed: after(ledger, "finish", passed),
     "prune": at_prune,
 }

@@ -127,6 +127,7 @@ class Cluster:
             AEGIS_SERVICES="tests.faults.witness",
             WITNESS=str(self.witness),
         )
+        self.times = TIMES
         self.nodes: list[NodeProcess] = []
 
     def start(self, **env: str) -> NodeProcess:
@@ -194,7 +195,7 @@ class Cluster:
             assert node.ends(40) == 0, node.output()
 
     def judge(self, *, clock_was_set: bool = False) -> Judgement:
-        return judge(self.url, self.witness, TIMES, clock_was_set)
+        return judge(self.url, self.witness, self.times, clock_was_set)
 
     def kill(self) -> None:
         for node in self.living():

@@ -10,7 +10,7 @@ from aegis_web.config_values import sqlite_url
 from tests.faults.conftest import Cluster, Note, Nursery
 from tests.faults.proxy import Proxy
 from tests.faults.test_kills import aftermath
-from tests.faults.test_stalls import DIED
+from tests.faults.test_stalls import DIED, LOST
 from tests.support.clocks import wait_until
 from tests.support.databases import Postgres, migrate
 
@@ -32,7 +32,7 @@ def test_postgres_restarted(how: str, cluster: Cluster, postgres: Postgres, note
     aftermath(cluster)
     found = cluster.judge()
     assert cluster.read(DIED)[0][0] == 0
-    assert not found.rows["lost"]
+    assert not found.rows["lost"], cluster.read(LOST)
     note(found, 2)
 
 
@@ -45,7 +45,7 @@ def test_connections_terminated(cluster: Cluster, note: Note) -> None:
         cluster.goes_on(3, seconds=60)
     aftermath(cluster)
     found = cluster.judge()
-    assert not found.rows["lost"]
+    assert not found.rows["lost"], cluster.read(LOST)
     note(found, 5)
 
 
@@ -67,7 +67,7 @@ def test_answers_to_commits_lost(
     aftermath(cluster)
     proxy.close()
     found = cluster.judge()
-    assert not found.rows["lost"]
+    assert not found.rows["lost"], cluster.read(LOST)
     note(found, proxy.lost)
 
 
@@ -120,6 +120,7 @@ def test_disk_full(disk_cluster: Cluster, small_disk: Path, note: Note) -> None:
     note(cluster.judge(), 1)
 
 
+@pytest.mark.long
 def test_disk_read_only(disk_cluster: Cluster, small_disk: Path, note: Note) -> None:
     """A node that cannot write ends with words and a status; it does not stand there."""
     cluster = disk_cluster

@@ -11,6 +11,7 @@ from tests.faults.test_kills import aftermath
 from tests.support.clocks import wait_until
 
 DIED = "SELECT count(*) FROM nodes WHERE \"end\" = 'died'"
+LOST = "SELECT job_id, fire_at, node_id, reason, finished_at FROM runs WHERE status = 6"
 
 
 def stopped(node: NodeProcess) -> bool:
@@ -76,5 +77,5 @@ def test_database_locked_for_seconds(how: int, cluster: Cluster, note: Note) -> 
     aftermath(cluster)
     found = cluster.judge()
     assert cluster.read(DIED)[0][0] == 0
-    assert not found.rows["lost"]
+    assert not found.rows["lost"], cluster.read(LOST)
     note(found, 1)
