@@ -6,6 +6,8 @@ from alembic import context
 from flask import current_app
 
 from aegis_web.database import WRITE, Model
+from aegis_web.errors import ConfigError
+from aegis_web.system.schema import require_reachable
 
 logging.getLogger("alembic").setLevel(logging.WARNING)
 
@@ -29,4 +31,8 @@ def run() -> None:
 
 if context.is_offline_mode():
     raise SystemExit("migrations run against a live database only: leave out --sql")
+try:
+    require_reachable()
+except ConfigError as error:
+    raise SystemExit(str(error)) from None
 run()

@@ -9,10 +9,30 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from flask import current_app
+from sqlalchemy.exc import DBAPIError
 
 from aegis_web.config import Settings
-from aegis_web.errors import AegisError
+from aegis_web.errors import AegisError, ConfigError
 from aegis_web.extensions import db
+
+CURES = {
+    "sqlite": "name a SQLite file that this process may read and write",
+    "postgresql": "start that server, or correct host, port, user, password or database",
+}
+
+
+def require_reachable() -> None:
+    """Connect once, so that a start without its database ends in one line.
+
+    Raises: ConfigError with what the database answered; the password is not in it.
+    """
+    engine = db.engines[None]
+    try:
+        engine.connect().close()
+    except DBAPIError as error:
+        said = str(error.orig).strip().partition("\n")[0]
+        cure = f"{said}; {CURES[engine.dialect.name]}"
+        raise ConfigError("DATABASE_URL", engine.url.render_as_string(), cure) from None
 
 
 def revisions() -> tuple[str | None, str | None]:
@@ -33,10 +53,12 @@ def scripts() -> ScriptDirectory:
 def bring_up_to_date(settings: Settings) -> None:
     """Migrate an embedded database where it is behind; check nothing else.
 
-    Raises: AegisError when a newer release has already migrated the database.
+    Raises: ConfigError when the file cannot be used; AegisError when a newer release has already
+    migrated it.
     """
     if not settings.database_url.startswith("sqlite"):
         return
+    require_reachable()
     current, newest = revisions()
     if current != newest:
         refuse_newer(current)
@@ -63,8 +85,10 @@ def upgrade() -> None:
 def require_current() -> None:
     """Refuse to go on with a schema that this code does not know.
 
-    Raises: AegisError naming both revisions and the cure.
+    Raises: ConfigError when the database cannot be reached; AegisError naming both revisions and
+    the cure.
     """
+    require_reachable()
     current, newest = revisions()
     if current != newest:
         raise AegisError(

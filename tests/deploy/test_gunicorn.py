@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tests.support.servers import GUNICORN, Program, Server, StartServer, free_p
 
 pytestmark = pytest.mark.essential
 EX_CONFIG = 78
+SCHEDULER = (sys.executable, "-m", "aegis_web.cli.scheduler")
 
 
 def test_a_wrong_setting_stops_the_start_with_one_line(start_server: StartServer) -> None:
@@ -169,6 +171,36 @@ def test_a_postgresql_without_tables_stops_the_start_with_the_cure(
     server = start_server(DATABASE_URL=empty_pg_url)
     assert server.ends() == EX_CONFIG
     assert "run `flask --app app db upgrade`" in server.output()
+    assert "Traceback" not in server.output()
+
+
+def test_a_postgresql_that_is_not_there_stops_each_start_with_one_line(
+    start_server: StartServer, data_dir: Path, tmp_path: Path
+) -> None:
+    url = f"postgresql://ada:hidden-word@127.0.0.1:{free_port()}/jobs"
+    server = start_server(DATABASE_URL=url)
+    assert server.ends() == EX_CONFIG
+    env = process_environment(data_dir, DATABASE_URL=url)
+    commands = (sys.executable, "-m", "flask", "--app", "app", "db", "upgrade"), SCHEDULER
+    programs = [Program(command, env, tmp_path / command[-1]) for command in commands]
+    assert [program.ends() for program in programs] == [1, EX_CONFIG]
+    for program in (server, *programs):
+        line = program.output().splitlines()[0]
+        assert line.startswith("DATABASE_URL='postgresql+psycopg://ada:***@127.0.0.1:")
+        assert "Connection refused; start that server, or correct host" in line
+        assert "Traceback" not in program.output()
+
+
+def test_a_file_that_is_no_database_stops_the_start_with_one_line(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    (tmp_path / "notes.txt").write_text("not a database, but long enough to look like one" * 30)
+    server = start_server(DATABASE_URL=f"sqlite:///{tmp_path}/notes.txt")
+    assert server.ends() == EX_CONFIG
+    assert server.output().splitlines()[0] == (
+        f"DATABASE_URL='sqlite:///{tmp_path}/notes.txt' cannot be used: file is not a database; "
+        "name a SQLite file that this process may read and write"
+    )
     assert "Traceback" not in server.output()
 
 
