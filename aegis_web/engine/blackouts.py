@@ -5,13 +5,18 @@ that is skipped, the change of the clock) to the last one at which it shows its 
 again: a repeated hour is forbidden both times.
 """
 
+import json
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from aegis_web.clock import from_us, to_us
 from aegis_web.engine.clockchange import changes_between
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,19 @@ def read_blackouts(periods: Iterable[Mapping[str, str]], zone: ZoneInfo) -> tupl
         for period in periods
     ]
     return tuple(sorted(found, key=lambda blackout: (blackout.start, blackout.until)))
+
+
+@lru_cache(maxsize=1000)
+def parse_blackouts(zone: str, periods: str) -> tuple[Blackout, ...]:
+    """`read_blackouts` of a stored calendar: the name of its zone and the JSON of its periods.
+
+    A calendar that this release cannot read forbids nothing, and a line in the log says so.
+    """
+    try:
+        return read_blackouts(json.loads(periods), ZoneInfo(zone))
+    except (ArithmeticError, LookupError, OSError, TypeError, ValueError):
+        log.exception("a blackout calendar in the zone %s cannot be read: it forbids nothing", zone)
+        return ()
 
 
 def blackout_at(blackouts: Iterable[Blackout], instant: datetime) -> str | None:

@@ -4,7 +4,7 @@ import json
 import logging
 import random
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from aegis_web.clock import from_us
 from aegis_web.engine import ledger
 from aegis_web.engine.attempt import Attempt, JobFacts
+from aegis_web.engine.blackouts import Blackout, parse_blackouts
 from aegis_web.engine.decide import Load, Policy, Verdict, due
 from aegis_web.engine.output import Output
 from aegis_web.engine.passed import spans_of, verdicts
@@ -159,6 +160,7 @@ def claim(
         return 0
     jobs = cache.get(connection, ((row.id, row.revision) for row in rows))
     loads = ledger.open_runs(connection, [row.id for row in rows])
+    forbidden = blackouts(connection, {row.calendar_id for row in rows if row.calendar_id})
     spans = spans_of(ledger.pauses_after(connection, rows[0].next_run_at))
     claims: list[ledger.Claim] = []
     cursors = {}
@@ -175,6 +177,7 @@ def claim(
             loads.get(row.id, IDLE),
             random.random(),  # noqa: S311
             spans,
+            forbidden.get(row.calendar_id, ()),
         )
         for verdict in found:
             claims.append(ledger.Claim(row.id, job.lane, job.priority, verdict))
@@ -188,6 +191,18 @@ def claim(
     ledger.insert_runs(connection, claims, now)
     ledger.advance(connection, cursors)
     return len(cursors)
+
+
+def blackouts(connection: Connection, calendar_ids: set[int]) -> dict[int, Sequence[Blackout]]:
+    """What blackout calendars forbid, by their numbers, as they are now."""
+    if not calendar_ids:
+        return {}
+    return {
+        row.id: parse_blackouts(
+            row.zone, row.periods if isinstance(row.periods, str) else json.dumps(row.periods)
+        )
+        for row in ledger.calendars(connection, sorted(calendar_ids))
+    }
 
 
 def begins(verdicts: Iterable[Verdict]) -> bool:

@@ -1,6 +1,6 @@
-"""Fire times that passed while their job, or everything, was paused: pure functions.
+"""Fire times in blackouts, or that passed while their job or everything was paused: pure functions.
 
-Fire times outside the pauses are judged as always.
+All others are judged as always.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from aegis_web.clock import from_us
+from aegis_web.engine.blackouts import Blackout, blackout_at
 from aegis_web.engine.decide import Due, Load, Policy, Verdict, decide, summary
 from aegis_web.jobs.models import CatchUp
 from aegis_web.runs.models import Reason, RunStatus
@@ -52,19 +53,25 @@ def verdicts(
     load: Load,
     jitter: float = 0.0,
     spans: Sequence[Span] = (),
+    blackouts: Sequence[Blackout] = (),
 ) -> list[Verdict]:
     """One verdict for each fire time in `fires`, oldest first; those in `spans` were paused."""
-    if not spans:
+    if not spans and not blackouts:
         return list(decide(fires, policy, now, load, jitter))
-    found: list[Verdict] = []
-    others = fires.newest
+    found = [
+        Verdict(instant, RunStatus.SKIPPED, Reason.BLACKOUT)
+        for instant in fires.newest
+        if blackout_at(blackouts, instant)
+    ]
+    dark = {verdict.fire_at for verdict in found}
+    others = tuple(instant for instant in fires.newest if instant not in dark)
     for span in spans:
         inside = tuple(instant for instant in others if span.holds(instant))
         others = tuple(instant for instant in others if not span.holds(instant))
         catch_up = span.catch_up or CatchUp(policy.catch_up)
         found += passed(only(fires, inside), Reason.PAUSED, catch_up, policy)
     if fires.older_from is not None:
-        found.append(older(fires, policy, spans))
+        found.append(older(fires, policy, spans, blackouts))
     queued = sum(verdict.status is RunStatus.QUEUED for verdict in found)
     load = replace(load, queued=load.queued + queued, room=load.room - queued)
     found += decide(only(fires, others), policy, now, load, jitter)
@@ -91,10 +98,15 @@ def only(fires: Due, newest: tuple[datetime, ...]) -> Due:
     return replace(fires, newest=newest, older_from=None, older_until=None, older_count=0)
 
 
-def older(fires: Due, policy: Policy, spans: Sequence[Span]) -> Verdict:
-    """The summary row of the oldest fire times: paused, if one pause holds them all."""
+def older(
+    fires: Due, policy: Policy, spans: Sequence[Span], blackouts: Sequence[Blackout]
+) -> Verdict:
+    """The summary row of the oldest fire times: of a blackout or a pause that holds them all."""
     assert fires.older_from is not None
     assert fires.older_until is not None
-    if any(span.holds(fires.older_from) and span.holds(fires.older_until) for span in spans):
+    ends = (fires.older_from, fires.older_until)
+    if any(all(map(blackout.holds, ends)) for blackout in blackouts):
+        return summary(fires, Reason.BLACKOUT, RunStatus.SKIPPED)
+    if any(all(map(span.holds, ends)) for span in spans):
         return summary(fires, Reason.PAUSED, RunStatus.SKIPPED)
     return summary(fires, Reason.BROKEN if policy.broken else Reason.BACKLOG)

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from aegis_web.clock import from_us, to_us
 from aegis_web.engine import ledger
-from aegis_web.engine.claim import lane_of
+from aegis_web.engine.claim import blackouts, lane_of
 from aegis_web.engine.decide import TICK, Due, Load, Policy, due
 from aegis_web.engine.passed import passed as passed_fires
 from aegis_web.engine.passed import spans_of, verdicts
@@ -50,7 +50,10 @@ def settle(
     if passed is None:
         load = ledger.open_runs(connection, [job.id]).get(job.id, Load())
         spans = spans_of(ledger.pauses_after(connection, to_us(job.next_run_at)))
-        found = verdicts(fires, policy, now, load, spans=spans)
+        forbidden = blackouts(connection, {job.calendar_id} if job.calendar_id else set())
+        found = verdicts(
+            fires, policy, now, load, spans=spans, blackouts=forbidden.get(job.calendar_id or 0, ())
+        )
     else:
         found = passed_fires(fires, passed, catch_up or CatchUp.NONE, policy)
     lane = lane_of(registry, job.service)

@@ -9,6 +9,7 @@ from aegis_web.engine.ledger.again import Former, queue_again, running_of
 from aegis_web.engine.ledger.claim import (
     Claim,
     advance,
+    calendars,
     due_jobs,
     insert_runs,
     open_runs,
@@ -45,6 +46,7 @@ __all__ = [
     "advance",
     "beat",
     "bury_dead_nodes",
+    "calendars",
     "count",
     "dialect_of",
     "due_jobs",

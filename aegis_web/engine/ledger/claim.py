@@ -15,10 +15,13 @@ from aegis_web.runs.models import Lane, Reason, RunStatus
 
 
 def due_jobs(connection: Connection, now: int, limit: int) -> list[Row]:
-    """The jobs whose cursor has come, locked, as (id, revision, next_run_at); earliest first."""
+    """The jobs whose cursor has come, locked, as (id, revision, next_run_at, calendar_id).
+
+    Earliest first.
+    """
     dialect = dialect_of(connection)
     select = f"""
-        SELECT id, revision, next_run_at FROM jobs
+        SELECT id, revision, next_run_at, calendar_id FROM jobs
         WHERE state = 'active' AND next_run_at IS NOT NULL AND next_run_at <= ?
               AND deleted_at IS NULL
         ORDER BY next_run_at LIMIT ? {dialect.skip_locked.format("jobs")}
@@ -34,6 +37,12 @@ def open_runs(connection: Connection, job_ids: list[int]) -> dict[int, Load]:
     """  # a running one has the status 1, a queued one 0
     rows = execute(connection, select, job_ids)
     return {row.job_id: Load(row.running, row.n - row.running) for row in rows}
+
+
+def calendars(connection: Connection, calendar_ids: list[int]) -> list[Row]:
+    """Blackout calendars, as (id, zone, periods)."""
+    select = f"SELECT id, zone, periods FROM calendars WHERE {dialect_of(connection).among('id')}"
+    return list(execute(connection, select, calendar_ids).all())
 
 
 def replace_runs(connection: Connection, job_ids: list[int], now: int) -> None:
