@@ -78,16 +78,28 @@ def verdicts(
     return sorted(found, key=lambda verdict: verdict.fire_at)
 
 
-def passed(fires: Due, reason: Reason, catch_up: CatchUp, policy: Policy) -> list[Verdict]:
-    """The rows of fire times that passed while the job was not to run."""
+def passed(
+    fires: Due,
+    reason: Reason,
+    catch_up: CatchUp,
+    policy: Policy,
+    blackouts: Sequence[Blackout] = (),
+) -> list[Verdict]:
+    """The rows of fire times that passed while the job was not to run.
+
+    None runs for a fire time that a calendar forbade or that was to be skipped.
+    """
     found = []
     if fires.older_from is not None:
         found.append(summary(fires, reason, RunStatus.SKIPPED))
-    wanted = {CatchUp.NONE: 0, CatchUp.LATEST: 1, CatchUp.ALL: len(fires.newest)}[catch_up]
-    for place, fire_at in enumerate(fires.newest, start=1):
-        runs = (
-            place > len(fires.newest) - wanted and not policy.broken and fire_at != policy.skip_at
-        )
+    able = [
+        fire_at
+        for fire_at in fires.newest
+        if not policy.broken and fire_at != policy.skip_at and not blackout_at(blackouts, fire_at)
+    ]
+    chosen = set({CatchUp.NONE: [], CatchUp.LATEST: able[-1:], CatchUp.ALL: able}[catch_up])
+    for fire_at in fires.newest:
+        runs = fire_at in chosen
         status = RunStatus.QUEUED if runs else RunStatus.SKIPPED
         found.append(Verdict(fire_at, status, None if runs else reason))
     return found

@@ -47,15 +47,14 @@ def settle(
         fires = due(from_json(job.trigger), job.next_run_at, until)
     except Invalid:  # of an unreadable trigger this fire time is all that is known
         fires, policy = Due((job.next_run_at,), None, None, 0, None), replace(policy, broken=True)
+    calendars = blackouts(connection, {job.calendar_id} if job.calendar_id else set())
+    forbidden = calendars.get(job.calendar_id or 0, ())
     if passed is None:
         load = ledger.open_runs(connection, [job.id]).get(job.id, Load())
         spans = spans_of(ledger.pauses_after(connection, to_us(job.next_run_at)))
-        forbidden = blackouts(connection, {job.calendar_id} if job.calendar_id else set())
-        found = verdicts(
-            fires, policy, now, load, spans=spans, blackouts=forbidden.get(job.calendar_id or 0, ())
-        )
+        found = verdicts(fires, policy, now, load, spans=spans, blackouts=forbidden)
     else:
-        found = passed_fires(fires, passed, catch_up or CatchUp.NONE, policy)
+        found = passed_fires(fires, passed, catch_up or CatchUp.NONE, policy, forbidden)
     lane = lane_of(registry, job.service)
     claims = [ledger.Claim(job.id, lane, job.priority, verdict) for verdict in found]
     ledger.insert_runs(connection, claims, to_us(now))

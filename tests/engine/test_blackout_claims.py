@@ -8,7 +8,7 @@ import pytest
 from aegis_web.clock import utc_now
 from aegis_web.engine import changes
 from aegis_web.engine.blackouts import parse_blackouts
-from aegis_web.jobs.models import Calendar, Job
+from aegis_web.jobs.models import Calendar, CatchUp, Job
 from aegis_web.runs.models import Kind, Reason, Run, RunStatus
 from tests.engine import functions
 from tests.engine.conftest import ALICE, EngineNode, MakeNode, every
@@ -94,6 +94,25 @@ def test_an_edit_in_a_blackout_settles_what_it_forbids(make_node: MakeNode) -> N
         row = session.get_one(Job, job.id)
         changes.change(session, row, {"trigger": every(7200)}, node.registry, ALICE)
     assert {run.reason for run in node.runs()} == {Reason.BLACKOUT}
+
+
+@pytest.mark.parametrize(("catch_up", "most"), [(CatchUp.ALL, 5), (CatchUp.LATEST, 1)])
+def test_after_a_pause_nothing_runs_that_was_forbidden(
+    make_node: MakeNode, catch_up: CatchUp, most: int
+) -> None:
+    node = make_node(start=False)
+    calendar = add_calendar(node, period(minutes_ago(4), minutes_ago(-60)))
+    job = node.add(functions.note, every(60), calendar_id=calendar)
+    with node.session() as session, session.begin():
+        row = session.get_one(Job, job.id)
+        changes.pause(session, row, node.registry, ALICE)
+        row.next_run_at = minutes_ago(8)
+    with node.session() as session, session.begin():
+        changes.resume(session, session.get_one(Job, job.id), node.registry, ALICE, catch_up)
+    queued = [run.fire_at for run in node.runs(RunStatus.QUEUED)]
+    assert 1 <= len(queued) <= most
+    assert all(fire_at is not None and fire_at < minutes_ago(3) for fire_at in queued)
+    assert {run.reason for run in node.runs(RunStatus.SKIPPED)} == {Reason.PAUSED}
 
 
 def test_a_long_blackout_is_one_row_beyond_the_newest_thousand(make_node: MakeNode) -> None:
