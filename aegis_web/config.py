@@ -85,6 +85,9 @@ class Settings(BaseSettings):
         "AEGIS_ENGINE", "embedded", "Whether the web process runs jobs."
     )
     threads: int = setting("AEGIS_THREADS", 10, "Runs at once in one process.", ge=1, le=200)
+    queue_limit: int = setting(
+        "AEGIS_QUEUE_LIMIT", 100_000, "Runs that may wait, of all jobs.", ge=1, le=10_000_000
+    )
     port: int = setting("PORT", 8000, "The port to listen on.", ge=1, le=65535)
     web_concurrency: int = setting("WEB_CONCURRENCY", 1, "Web processes.", ge=1, le=64)
     web_threads: int = setting(

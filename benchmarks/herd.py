@@ -105,6 +105,7 @@ def ours(url: str, jobs: int) -> float:
         Vault(["k" * 40]),
         scope=nullcontext,
         threads=THREADS,
+        queue_limit=100_000,
         zone="UTC",
         anchor=due_instant,
     )

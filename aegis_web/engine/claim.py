@@ -15,6 +15,7 @@ from aegis_web.engine import ledger
 from aegis_web.engine.attempt import Attempt, JobFacts
 from aegis_web.engine.blackouts import Blackout, parse_blackouts
 from aegis_web.engine.decide import Load, Policy, Verdict, due
+from aegis_web.engine.gauge import Gauge
 from aegis_web.engine.output import Output
 from aegis_web.engine.passed import spans_of, verdicts
 from aegis_web.engine.retries import Retry
@@ -148,11 +149,16 @@ def lane_of(registry: Registry, service: str) -> Lane:
 
 
 def claim(
-    connection: Connection, cache: JobCache, now: int, limit: int, settled: list[Settled]
+    connection: Connection,
+    cache: JobCache,
+    gauge: Gauge,
+    now: int,
+    limit: int,
+    settled: list[Settled],
 ) -> int:
     """Give each due fire time of up to `limit` jobs its row and move their cursors on.
 
-    What does not run is added to `settled`.
+    What does not run is added to `settled`. `gauge` says how much the queue still takes.
     Returns: how many jobs moved on; `limit` means that there may be more.
     """
     rows = ledger.due_jobs(connection, now, limit)
@@ -162,6 +168,7 @@ def claim(
     loads = ledger.open_runs(connection, [row.id for row in rows])
     forbidden = blackouts(connection, {row.calendar_id for row in rows if row.calendar_id})
     spans = spans_of(ledger.pauses_after(connection, rows[0].next_run_at))
+    room = begun_with = gauge.room(connection)
     claims: list[ledger.Claim] = []
     cursors = {}
     replaced = []
@@ -176,12 +183,15 @@ def claim(
             from_us(now),
             loads.get(row.id, IDLE),
             random.random(),  # noqa: S311
+            room,
             spans,
             forbidden.get(row.calendar_id, ()),
         )
         for verdict in found:
             claims.append(ledger.Claim(row.id, job.lane, job.priority, verdict))
-            if verdict.status is not RunStatus.QUEUED:
+            if verdict.status is RunStatus.QUEUED:
+                room -= 1
+            else:
                 settled.append(Settled(job.facts, verdict))
         if job.policy.overlap == Overlap.REPLACE and row.id in loads and begins(found):
             replaced.append(row.id)
@@ -189,6 +199,7 @@ def claim(
     if replaced:
         ledger.replace_runs(connection, replaced, now)
     ledger.insert_runs(connection, claims, now)
+    gauge.add(begun_with - room)
     ledger.advance(connection, cursors)
     return len(cursors)
 

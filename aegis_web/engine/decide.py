@@ -37,7 +37,6 @@ class Load:
 
     running: int = 0  # of the job
     queued: int = 0  # of the job
-    room: int = sys.maxsize  # how many more runs the queue of all jobs takes
 
 
 @dataclass(frozen=True)
@@ -82,10 +81,17 @@ def due(trigger: Trigger, cursor: datetime, now: datetime) -> Due:
 
 
 def decide(
-    due: Due, policy: Policy, now: datetime, load: Load, jitter: float = 0.0
+    due: Due,
+    policy: Policy,
+    now: datetime,
+    load: Load,
+    jitter: float = 0.0,
+    room: int = sys.maxsize,
 ) -> Iterator[Verdict]:
-    """One verdict for each fire time in `due`, oldest first; `jitter` lies in 0..1."""
-    room = load.room
+    """One verdict for each fire time in `due`, oldest first.
+
+    `jitter` lies in 0..1; `room` is how many more runs the queue of all jobs takes.
+    """
     if policy.queue_limit is not None:
         room = min(room, policy.queue_limit - load.queued)
     open_runs = load.running + load.queued

@@ -21,6 +21,7 @@ from aegis_web.engine import changes, ledger
 from aegis_web.engine.attempt import Attempt, Executor, Outcome
 from aegis_web.engine.claim import JobCache, Settled, claim, promote
 from aegis_web.engine.ending import finish, lose
+from aegis_web.engine.gauge import Gauge
 from aegis_web.engine.output import Progress
 from aegis_web.engine.pulse import DEAD_SECONDS, Pulse
 from aegis_web.registry import Registry
@@ -53,11 +54,17 @@ class Node:
     """The state of one process between its turns. Not for two threads at once, but for `report`."""
 
     def __init__(
-        self, engine: Engine, reader: Engine, registry: Registry, wake: Callable[[], None]
+        self,
+        engine: Engine,
+        reader: Engine,
+        registry: Registry,
+        wake: Callable[[], None],
+        queue_limit: int,
     ) -> None:
         """`wake` is called, from any thread, when there is something to write down."""
         self._engine, self._reader, self._wake = engine, reader, wake
         self._registry, self._cache = registry, JobCache(registry)
+        self._gauge = Gauge(queue_limit)
         self.pulse = Pulse()
         self.executors: Mapping[Lane, Executor] = {}
         self.draining = self.paused = False  # either way nothing is claimed or promoted
@@ -165,7 +172,7 @@ class Node:
             if alive and not (self.draining or self.paused) and not nothing_begins(connection, now):
                 if has_come(look.next_resume, now):
                     self._resume_ended(connection)
-                due = claim(connection, self._cache, now, self._batch, settled)
+                due = claim(connection, self._cache, self._gauge, now, self._batch, settled)
                 attempts = promote(connection, self._cache, now, self._room(), self.pulse.node_id)
         self._committed(done)
         if done or settled or attempts:

@@ -3,6 +3,7 @@
 All others are judged as always.
 """
 
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -52,12 +53,13 @@ def verdicts(
     now: datetime,
     load: Load,
     jitter: float = 0.0,
+    room: int = sys.maxsize,
     spans: Sequence[Span] = (),
     blackouts: Sequence[Blackout] = (),
 ) -> list[Verdict]:
     """One verdict for each fire time in `fires`, oldest first; those in `spans` were paused."""
     if not spans and not blackouts:
-        return list(decide(fires, policy, now, load, jitter))
+        return list(decide(fires, policy, now, load, jitter, room))
     found = [
         Verdict(instant, RunStatus.SKIPPED, Reason.BLACKOUT)
         for instant in fires.newest
@@ -73,8 +75,8 @@ def verdicts(
     if fires.older_from is not None:
         found.append(older(fires, policy, spans, blackouts))
     queued = sum(verdict.status is RunStatus.QUEUED for verdict in found)
-    load = replace(load, queued=load.queued + queued, room=load.room - queued)
-    found += decide(only(fires, others), policy, now, load, jitter)
+    load = replace(load, queued=load.queued + queued)
+    found += decide(only(fires, others), policy, now, load, jitter, room - queued)
     return sorted(found, key=lambda verdict: verdict.fire_at)
 
 

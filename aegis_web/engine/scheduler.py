@@ -72,6 +72,7 @@ class LedgerScheduler(BackgroundScheduler):
         *,
         scope: Callable[[], AbstractContextManager[Any]],
         threads: int,
+        queue_limit: int,
         zone: str,
         anchor: Callable[[], datetime],
     ) -> None:
@@ -81,7 +82,7 @@ class LedgerScheduler(BackgroundScheduler):
         self._stepping = Lock()
         self._engine = engine
         self.store = SQLAlchemyStore(self._transaction, registry, vault)
-        self.node = Node(engine, reader, registry, self.wakeup)
+        self.node = Node(engine, reader, registry, self.wakeup, queue_limit)
         runner = Runner(registry, vault, scope)
         common = (runner, self.node.pulse, self.node.report)
         self.node.executors = {
@@ -317,6 +318,7 @@ def init_app(app: Flask) -> LedgerScheduler:
             app.extensions["aegis.vault"],
             scope=app.app_context,
             threads=settings.threads,
+            queue_limit=settings.queue_limit,
             zone=settings.zone,
             anchor=anchor_rule(settings),
         )

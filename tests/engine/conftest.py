@@ -29,7 +29,7 @@ VAULT = Vault(["k" * 40])
 class EngineNode:
     """One node in this process, and what a test wants to see of its database."""
 
-    def __init__(self, url: str, threads: int = 4) -> None:
+    def __init__(self, url: str, threads: int = 4, queue_limit: int = 100_000) -> None:
         self.engine = create_engine(url, **engine_options(url))
         self.reader = create_engine(url, **engine_options(url))
         tune(self.engine, writing=True)
@@ -46,6 +46,7 @@ class EngineNode:
             VAULT,
             scope=nullcontext,
             threads=threads,
+            queue_limit=queue_limit,
             zone="UTC",
             anchor=lambda: ANCHOR,
         )

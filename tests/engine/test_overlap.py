@@ -2,8 +2,11 @@
 
 from datetime import timedelta
 
+import pytest
+
 from aegis_web.clock import utc_now
 from aegis_web.engine import ledger
+from aegis_web.engine.gauge import Gauge
 from aegis_web.jobs.models import Job, Overlap
 from aegis_web.runs.models import Reason, Run, RunStatus
 from tests.engine import functions
@@ -113,6 +116,45 @@ def test_a_full_queue_of_a_job_skips_what_comes(node: EngineNode) -> None:
     running(node, job)
     runs = fire(node, job, times=4)
     assert words(runs)[1:] == [("QUEUED", None)] * 2 + [("SKIPPED", Reason.QUEUE_FULL)] * 2
+
+
+def test_the_queue_of_all_jobs_has_a_limit_too(make_node: MakeNode) -> None:
+    node = make_node(start=False, queue_limit=5)
+    at = utc_now()
+    for number in range(8):
+        node.make_due(node.add(functions.note, key=str(number)), at)
+    node.scheduler.start()
+    wait_until(lambda: len(node.runs(RunStatus.SUCCEEDED)) == 5)
+    assert words(node.runs(RunStatus.SKIPPED)) == [("SKIPPED", Reason.QUEUE_FULL)] * 3
+
+
+def test_the_limit_counts_what_waits_already(make_node: MakeNode) -> None:
+    node = make_node(threads=1, queue_limit=2)
+    node.request(node.add(functions.wait_for_release))
+    wait_until(lambda: node.runs(RunStatus.RUNNING))
+    jobs = [node.add(functions.note, key=str(number)) for number in range(4)]
+    assert words(fire(node, jobs[0]) + fire(node, jobs[1])) == [("QUEUED", None)] * 2
+    assert words(fire(node, jobs[2])) == [("SKIPPED", Reason.QUEUE_FULL)]
+    functions.release.set()
+    wait_until(lambda: not node.runs(RunStatus.QUEUED))
+    assert words(fire(node, jobs[3])) != [("SKIPPED", Reason.QUEUE_FULL)]
+
+
+def test_a_queue_far_from_its_limit_is_not_counted_each_time(
+    make_node: MakeNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node, counts = make_node(start=False), []
+    real = ledger.queued_runs
+    monkeypatch.setattr(ledger, "queued_runs", lambda *args: counts.append(1) or real(*args))
+    gauge = Gauge(100_000)
+    with node.engine.begin() as connection:
+        for _ in range(10):
+            assert gauge.room(connection) > 90_000
+            gauge.add(100)
+        assert len(counts) == 1
+        gauge.add(98_000)
+        assert gauge.room(connection) == 100_000
+    assert len(counts) == 2
 
 
 def test_a_backlog_fills_a_queue_no_further_than_its_limit(make_node: MakeNode) -> None:

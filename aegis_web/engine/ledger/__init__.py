@@ -13,6 +13,7 @@ from aegis_web.engine.ledger.claim import (
     due_jobs,
     insert_runs,
     open_runs,
+    queued_runs,
     replace_runs,
 )
 from aegis_web.engine.ledger.finish import count, finish, keep_late, store_details, store_output
@@ -65,6 +66,7 @@ __all__ = [
     "pauses_after",
     "promote",
     "queue_again",
+    "queued_runs",
     "reclaim_strays",
     "register_node",
     "replace_runs",

@@ -39,6 +39,12 @@ def open_runs(connection: Connection, job_ids: list[int]) -> dict[int, Load]:
     return {row.job_id: Load(row.running, row.n - row.running) for row in rows}
 
 
+def queued_runs(connection: Connection, most: int) -> int:
+    """How many runs of all jobs wait; counts no further than `most`."""
+    select = "SELECT count(*) FROM (SELECT 1 FROM runs WHERE status = 0 LIMIT ?) AS waiting"
+    return int(execute(connection, select, most).scalar_one())
+
+
 def calendars(connection: Connection, calendar_ids: list[int]) -> list[Row]:
     """Blackout calendars, as (id, zone, periods)."""
     select = f"SELECT id, zone, periods FROM calendars WHERE {dialect_of(connection).among('id')}"
