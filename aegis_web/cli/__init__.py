@@ -5,6 +5,7 @@ from flask import Flask
 
 def init_app(app: Flask) -> None:
     """Add the product's command groups to `app`."""
-    from aegis_web.cli import services
+    from aegis_web.cli import jobs, services
 
     app.cli.add_command(services.group)
+    app.cli.add_command(jobs.group)

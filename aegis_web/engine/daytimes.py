@@ -180,9 +180,14 @@ class DayRule:
         if month not in self.months or (self.years is not None and year not in self.years):
             return ()
         first_weekday, length = month_shape(year, month)
-        dates = self.dates.within(first_weekday, length)
-        weekdays = self.weekdays.within(first_weekday, length)
-        found = dates | weekdays if self.either else dates & weekdays
+        if self.weekdays.everything and not self.either:
+            found = self.dates.within(first_weekday, length)
+        elif self.dates.everything and not self.either:
+            found = self.weekdays.within(first_weekday, length)
+        else:
+            dates = self.dates.within(first_weekday, length)
+            weekdays = self.weekdays.within(first_weekday, length)
+            found = dates | weekdays if self.either else dates & weekdays
         if self.weeks is not None:
             found = {d for d in found if date(year, month, d).isocalendar()[1] in self.weeks}
         return tuple(sorted(found))

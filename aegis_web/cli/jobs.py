@@ -1,0 +1,68 @@
+"""`flask jobs ...`: bringing in jobs from elsewhere."""
+
+from collections.abc import Iterable
+from typing import TextIO
+
+import click
+from flask import current_app
+from flask.cli import AppGroup
+
+from aegis_web.clock import utc_now
+from aegis_web.config import Settings
+from aegis_web.jobs import crontab, imports
+from aegis_web.jobs.imports import Taken
+
+group = AppGroup("jobs", help="Jobs: bring them in from elsewhere.")
+
+
+@group.command("import-crontab")
+@click.argument("file", type=click.File(encoding="utf-8", errors="replace"))
+@click.option("--zone", help="Where the crontab's machine lives; this server's zone if left out.")
+@click.option("--system", is_flag=True, help="A sixth field names the user, as in /etc/crontab.")
+@click.option("--apply", is_flag=True, help="Create the jobs instead of only showing them.")
+def import_crontab(file: TextIO, zone: str | None, system: bool, apply: bool) -> None:
+    """Make a job of each entry of a crontab FILE ("-": standard input).
+
+    Says of each line what becomes of it, or why it cannot be taken. Nothing is stored without
+    --apply.
+    """
+    settings: Settings = current_app.extensions["aegis.settings"]
+    allowed(crontab.SERVICE, apply)
+    entries = crontab.read(file.read(), zone or settings.zone, system=system)
+    bring_in(entries, apply)
+
+
+def allowed(service: str, apply: bool) -> None:
+    """Say when the service function that is needed is not offered; with `apply` that is the end."""
+    registry = current_app.extensions["aegis.registry"]
+    if registry.find(service) is None:
+        text = f"No job can be created: {registry.why_missing(service)}."
+        if apply:
+            raise click.ClickException(text)
+        click.echo(text, err=True)
+
+
+def bring_in(entries: Iterable[Taken], apply: bool) -> None:
+    """Report on all entries, and with `apply` store what can be taken."""
+    named = imports.with_own_names(entries)
+    done = list(imports.create(named)) if apply else list(named)
+    for entry in done:
+        click.echo(line_of(entry))
+    taken = sum(entry.wanted is not None for entry in done)
+    refused = sum(bool(entry.problem) for entry in done)
+    what = "created" if apply else "can be created"
+    click.echo(f"{taken} jobs {what}, {refused} entries cannot be taken.")
+    if taken and not apply:
+        click.echo("Nothing was stored: add --apply to create them.")
+
+
+def line_of(entry: Taken) -> str:
+    """One entry as text, with its next fire time."""
+    if entry.wanted is None:
+        return f"{entry.place}: {entry.problem or entry.note}\n    {entry.text.strip()}"
+    trigger = entry.wanted.trigger
+    following = trigger.next_after(utc_now())
+    zone = trigger.zone
+    after = f"{following.astimezone(zone):%Y-%m-%d %H:%M}" if following else "never"
+    text = f"{entry.place}: {entry.wanted.name}\n    {trigger.words()} ({zone.key}), next {after}"
+    return f"{text}\n    {entry.note}" if entry.note else text
