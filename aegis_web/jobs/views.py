@@ -63,6 +63,7 @@ def index() -> Response:
     return render(
         "jobs/index.html",
         "jobs/_table.html",
+        address=page_url(chosen),
         chosen=chosen,
         rows=page.rows,
         newer=page_url(page.newer),

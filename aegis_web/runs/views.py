@@ -33,6 +33,7 @@ def index() -> Response:
         "runs/index.html",
         "runs/_table.html",
         status=422 if page is None else 200,
+        address=page_url(chosen),
         form=form,
         runs=page.rows if page else (),
         pager=page and {"newer": page_url(page.newer), "older": page_url(page.older)},

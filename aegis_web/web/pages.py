@@ -37,8 +37,16 @@ def wants_fragment() -> bool:
     )
 
 
-def render(page: str, fragment: str | None = None, status: int = 200, **context: Any) -> Response:
+def render(
+    page: str,
+    fragment: str | None = None,
+    status: int = 200,
+    address: str | None = None,
+    **context: Any,
+) -> Response:
     """The page as an answer, or its fragment where htmx asks for one.
+
+    After a form that filters, the browser shows `address`: the same without empty fields.
 
     The read session is closed before the template renders, so `context` holds values that need no
     further query. Messages flashed by a write travel along with its fragment.
@@ -52,6 +60,8 @@ def render(page: str, fragment: str | None = None, status: int = 200, **context:
         text += render_template("_flash.html", oob=True)
     response = make_response(text, status)
     response.vary.add("HX-Request")
+    if partial and address and "" in request.args.values():
+        response.headers["HX-Replace-Url"] = address
     return response
 
 

@@ -65,6 +65,14 @@ def test_htmx_gets_only_the_table(admin: Browser, make_job: MakeJob) -> None:
     assert "<html" in text_of(admin.get("/jobs"))
 
 
+def test_a_filter_leaves_an_address_without_empty_fields(admin: Browser) -> None:
+    htmx = {"HX-Request": "true"}
+    answer = admin.get("/jobs?q=night&state=&tag=&order=", headers=htmx)
+    assert answer.headers["HX-Replace-Url"] == "/jobs?q=night"
+    assert "HX-Replace-Url" not in admin.get("/jobs?q=night", headers=htmx).headers
+    assert "HX-Replace-Url" not in admin.get("/jobs?q=night&state=").headers
+
+
 def test_broken_comes_first_then_failed_then_the_next_due(app: Flask, make_job: MakeJob) -> None:
     late = make_job("Due late", trigger=cron_trigger("0 0 1 1 *"))
     soon = make_job("Due soon", trigger=cron_trigger("* * * * *"))
