@@ -9,7 +9,8 @@ from flask.cli import AppGroup
 
 from aegis_web.clock import utc_now
 from aegis_web.config import Settings
-from aegis_web.jobs import crontab, imports
+from aegis_web.errors import AegisError
+from aegis_web.jobs import apscheduler_import, crontab, imports
 from aegis_web.jobs.imports import Taken
 
 group = AppGroup("jobs", help="Jobs: bring them in from elsewhere.")
@@ -29,6 +30,30 @@ def import_crontab(file: TextIO, zone: str | None, system: bool, apply: bool) ->
     settings: Settings = current_app.extensions["aegis.settings"]
     allowed(crontab.SERVICE, apply)
     entries = crontab.read(file.read(), zone or settings.zone, system=system)
+    bring_in(entries, apply)
+
+
+@group.command("import-apscheduler")
+@click.argument("source")
+@click.option("--table", default="apscheduler_jobs", show_default=True, help="Its table.")
+@click.option("--zone", help="The zone of jobs that name none; this server's if left out.")
+@click.option("--apply", is_flag=True, help="Create the jobs instead of only showing them.")
+def import_apscheduler(source: str, table: str, zone: str | None, apply: bool) -> None:
+    """Make a job of each job of plain APScheduler.
+
+    SOURCE is the URL of its SQLAlchemyJobStore (sqlite:///jobs.sqlite), or a Python file with calls
+    of add_job. The pickles of the store are described, never loaded, and the file is never run.
+    """
+    zone = zone or current_app.extensions["aegis.settings"].zone
+    registry = current_app.extensions["aegis.registry"]
+    try:
+        if "://" in source:
+            entries = list(apscheduler_import.from_store(source, table, zone, registry))
+        else:
+            with open(source, encoding="utf-8") as file:
+                entries = list(apscheduler_import.from_code(file.read(), zone, registry))
+    except (AegisError, OSError, UnicodeDecodeError) as error:
+        raise click.ClickException(str(error)) from None
     bring_in(entries, apply)
 
 
