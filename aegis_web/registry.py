@@ -23,6 +23,11 @@ from aegis_web.parameters.docstrings import humanised, read_docstring
 
 MARK = "__aegis_service__"
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+LIMITS = {
+    "timeout_seconds": (1, 30 * 86_400),
+    "retries": (0, 100),
+    "grace_seconds": (0, 365 * 86_400),
+}  # of what jobs start out with, and of what they may choose
 MADE_INSIDE = "define it with `def` at the top level of a module, so that any process can find it"
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -149,10 +154,11 @@ class ServiceFunction(Arguments):
             raise Unsuited(f"it shall run in a {mark.runs_in} but is async", "use a plain def")
         if mark.fresh and self.runs_in != "process":
             raise Unsuited("it asks for a fresh process but runs elsewhere", "leave runs_in out")
-        for what in ("timeout_seconds", "retries", "grace_seconds"):
+        for what, (least, most) in LIMITS.items():
             number = getattr(mark, what)
-            if number is not None and (not isinstance(number, int) or number < 0):
-                raise Unsuited(f"its {what} is {number!r}", "give a whole number of 0 or more")
+            if number is not None and (type(number) is not int or not least <= number <= most):
+                cure = f"give a whole number from {least} to {most:,}"
+                raise Unsuited(f"its {what} is {number!r}", cure)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 from aegis_web.engine.triggers import DateTrigger, Trigger
 from aegis_web.jobs.models import Backoff, CatchUp, OnLost, Overlap, Priority
-from aegis_web.registry import ServiceFunction
+from aegis_web.registry import LIMITS, ServiceFunction
 
 DAY_SECONDS = 86_400
 MOST_ERRORS = 20  # names in retry_errors
@@ -25,14 +25,12 @@ GAPS_UNTIL = GAPS_FROM + timedelta(days=366)  # and where it ends
 
 NUMBERS = {
     "grace_seconds": (
-        0,
-        365 * DAY_SECONDS,
+        *LIMITS["grace_seconds"],
         "A run may start late by 0 seconds up to 365 days. Choose a time in there.",
     ),
     "max_running": (1, 100, "A job may run 1 to 100 times at once. Choose a number in there."),
     "timeout_seconds": (
-        1,
-        30 * DAY_SECONDS,
+        *LIMITS["timeout_seconds"],
         "A timeout is 1 second up to 30 days long. Choose a time in there.",
     ),
     "jitter_seconds": (
@@ -41,8 +39,7 @@ NUMBERS = {
         "Runs are spread over 0 seconds up to 1 day. Choose a time in there.",
     ),
     "retries": (
-        0,
-        100,
+        *LIMITS["retries"],
         "A run is tried again 0 to 100 times. Choose a number in there; a job that needs more is "
         "better run more often.",
     ),

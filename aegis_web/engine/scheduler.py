@@ -16,6 +16,7 @@ from time import monotonic
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from apscheduler.events import EVENT_JOB_ADDED, JobEvent
 from apscheduler.executors.base import BaseExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.schedulers.base import STATE_PAUSED, STATE_STOPPED
@@ -174,6 +175,7 @@ class LedgerScheduler(BackgroundScheduler):
         """Store a job while the scheduler runs; the job as it is stored."""
         stored = self.store.put(job.declared, replace_existing)
         stored._jobstore_alias = jobstore
+        self._dispatch_event(JobEvent(EVENT_JOB_ADDED, stored.id, jobstore))
         return stored
 
     def scheduled_job(self, trigger: Any, *args: Any, **kwargs: Any) -> Any:

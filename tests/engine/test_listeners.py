@@ -6,6 +6,7 @@ from typing import Any
 
 from apscheduler.events import (
     EVENT_ALL,
+    EVENT_JOB_ADDED,
     EVENT_JOB_ERROR,
     EVENT_JOB_EXECUTED,
     EVENT_JOB_MAX_INSTANCES,
@@ -87,6 +88,15 @@ def test_an_overlap_is_told_as_too_many_instances(node: EngineNode) -> None:
     wait_until(lambda: heard)
     assert codes(heard) == [EVENT_JOB_MAX_INSTANCES]
     assert heard[0].scheduled_run_times == [node.runs(RunStatus.SKIPPED)[0].fire_at]
+
+
+def test_a_job_that_is_added_is_told_once_it_is_stored(node: EngineNode) -> None:
+    stored: list[object] = []
+    node.scheduler.add_listener(
+        lambda told: stored.append(node.scheduler.get_job(told.job_id)), EVENT_JOB_ADDED
+    )
+    added = node.scheduler.add_job(functions.note, "interval", hours=1, id="own")
+    assert stored == [added]
 
 
 def test_a_listener_that_raises_harms_nothing(node: EngineNode) -> None:

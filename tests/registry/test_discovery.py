@@ -268,6 +268,9 @@ def test_the_mark_gives_the_defaults_and_leaves_the_function_as_it_is(
         ("name='a b'", "its name 'a b' cannot be used"),
         ("runs_in='loop'", "it shall run in the event loop but is a plain def"),
         ("timeout_seconds=-1", "its timeout_seconds is -1"),
+        ("timeout_seconds=0", "its timeout_seconds is 0"),
+        ("retries=101", "its retries is 101"),
+        ("grace_seconds=True", "its grace_seconds is True"),
     ],
 )
 def test_a_mark_that_cannot_be_kept_is_refused(
