@@ -21,13 +21,11 @@ ROOT = Path(__file__).parent.parent
 ROOMS = ("accounts", "overview", "jobs", "pauses", "runs", "calendars", "backups", "system")
 
 
-def create_app(settings: Settings | None = None) -> Flask:
-    """The WSGI application for `settings` (read from the environment if None).
+def create_core(settings: Settings, *, migrating: bool = True) -> Flask:
+    """The application without pages and without a scheduler: what service functions run in.
 
-    Brings an embedded database up to date. Starts no thread and claims no run: `app.py` does.
-    Raises: ConfigError where a setting forbids the start.
+    With `migrating` an embedded database is brought up to date.
     """
-    settings = settings or load_settings()
     app = Flask(
         __name__,
         root_path=str(ROOT),
@@ -47,16 +45,28 @@ def create_app(settings: Settings | None = None) -> Flask:
         SCHEDULER_TIMEZONE=settings.zone,
     )
     db.init_app(app)
-    migrate.init_app(app, db, directory=str(ROOT / "migrations"), render_as_batch=True)
-    csrf.init_app(app)
     with app.app_context():
         tune(db.engines[None], writing=False)
         tune(db.engines[WRITE], writing=True)
-        schema.bring_up_to_date(settings)
+        if migrating:
+            migrate.init_app(app, db, directory=str(ROOT / "migrations"), render_as_batch=True)
+            schema.bring_up_to_date(settings)
         app.extensions["aegis.registry"] = discover(
             ("aegis_web.services", *settings.services), settings=settings
         )
+    return app
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """The WSGI application for `settings` (read from the environment if None).
+
+    Brings an embedded database up to date. Starts no thread and claims no run: `app.py` does.
+    Raises: ConfigError where a setting forbids the start.
+    """
+    settings = settings or load_settings()
+    app = create_core(settings)
     scheduler.init_app(app)
+    csrf.init_app(app)
     accounts.init_app(app, settings)
     web.init_app(app, settings)
     for blueprint in blueprints():

@@ -84,7 +84,10 @@ class Settings(BaseSettings):
     engine: Literal["embedded", "off"] = setting(
         "AEGIS_ENGINE", "embedded", "Whether the web process runs jobs."
     )
-    threads: int = setting("AEGIS_THREADS", 10, "Runs at once in one process.", ge=1, le=200)
+    threads: int = setting("AEGIS_THREADS", 10, "Runs at once in threads.", ge=1, le=200)
+    processes: int = setting(
+        "AEGIS_PROCESSES", 4, "Runs at once in processes of their own.", ge=1, le=200
+    )
     queue_limit: int = setting(
         "AEGIS_QUEUE_LIMIT", 100_000, "Runs that may wait, of all jobs.", ge=1, le=10_000_000
     )
@@ -168,6 +171,22 @@ class Settings(BaseSettings):
             return None
         own = [urlsplit(self.public_url).hostname or ""] if self.public_url else []
         return [*own, *self.allowed_hosts, *LOOPBACK]
+
+    def as_environment(self) -> dict[str, str]:
+        """These settings as the variables that `check_settings` reads them from: for another
+        process, keys included."""
+        env = {}
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            if value is None:
+                continue
+            if isinstance(value, tuple):
+                value = ",".join(map(str, value))
+            if isinstance(value, bool):
+                value = int(value)
+            alias = field.validation_alias
+            env[alias if isinstance(alias, str) else PLATFORMS[0]] = str(value)
+        return env
 
     def http_allowed(self, host: str) -> bool:
         """Whether plain http may serve requests to `host` (a Host header, port and all)."""

@@ -22,6 +22,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy import Engine, create_engine, event, text
 
 from aegis_web.database import Model, engine_options, tune
+from aegis_web.engine.pool.frames import Recipe
 from aegis_web.engine.scheduler import LedgerScheduler
 from aegis_web.registry import Registry, service
 from aegis_web.system import models as _nodes  # noqa: F401  (its table is needed too)
@@ -105,7 +106,8 @@ def ours(url: str, jobs: int) -> float:
         Vault(["k" * 40]),
         scope=nullcontext,
         threads=THREADS,
-        queue_limit=100_000,
+        processes=1,
+        recipe=Recipe("", None),  # no run here is for a process
         zone="UTC",
         anchor=due_instant,
     )

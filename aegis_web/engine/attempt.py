@@ -41,6 +41,7 @@ class Attempt:
     stop: Event = field(default_factory=Event)
     stop_reason: Reason = Reason.STOPPED
     timed_out: bool = False
+    begun_at: float | None = None  # monotonic seconds; None: not begun, or on the event loop
 
     def deadline_passed(self, elapsed_us: int) -> bool:
         """Whether an attempt that took `elapsed_us` has used up its timeout."""

@@ -30,6 +30,8 @@ SPARE = 20  # queued rows looked at beyond the room there is: some may not run y
 PAGES = 10  # looks in one turn
 IDLE = Load()
 
+LANES = {"thread": Lane.THREAD, "loop": Lane.LOOP, "process": Lane.PROCESS}
+
 log = logging.getLogger(__name__)
 
 
@@ -145,7 +147,7 @@ def document(value: Any) -> Any:
 def lane_of(registry: Registry, service: str) -> Lane:
     """Where runs of a service function execute."""
     function = registry.find(service)
-    return Lane.LOOP if function is not None and function.is_async else Lane.THREAD
+    return Lane.THREAD if function is None else LANES[function.runs_in]
 
 
 def claim(

@@ -70,7 +70,6 @@ class Node:
         self.draining = self.paused = False  # either way nothing is claimed or promoted
         self._finished: deque[Outcome] = deque()
         self._running: dict[int, Attempt] = {}
-        self._begun_at: dict[int, float] = {}  # monotonic seconds of the hand-over
         self._said: dict[Attempt, Progress | None] = {}  # output in the open transaction
         self._returned: list[Attempt] = []  # withdrawn, not yet queued again in the ledger
         self._in_doubt = False  # whether the last commit may have happened after all
@@ -209,10 +208,8 @@ class Node:
         return {lane: executor.room() + self._window for lane, executor in self.executors.items()}
 
     def _hand_over(self, attempts: Sequence[Attempt]) -> None:
-        began = monotonic()
         for attempt in attempts:
             self._running[attempt.run_id] = attempt
-            self._begun_at[attempt.run_id] = began
         for lane, executor in self.executors.items():
             mine = [attempt for attempt in attempts if attempt.lane is lane]
             if not mine:
@@ -264,13 +261,11 @@ class Node:
     def _forget(self, attempts: Sequence[Attempt]) -> None:
         for attempt in attempts:
             self._running.pop(attempt.run_id, None)
-            self._begun_at.pop(attempt.run_id, None)
 
     def _rise_again(self) -> None:
         """Others have called this node dead: what it ran is theirs to judge; start a new life."""
         log.warning("node %s was declared dead while it could not beat", self.pulse.node_id)
         self._running.clear()
-        self._begun_at.clear()
         self.register()
 
     # --- stop and timeout ---------------------------------------------------------------------
@@ -284,10 +279,10 @@ class Node:
         """Ask attempts that have used up their time to end. The event loop sees to its own."""
         now = monotonic()
         for run_id, attempt in self._running.items():
-            limit = attempt.job.timeout_seconds
-            if limit is None or attempt.lane is Lane.LOOP or attempt.stop.is_set():
+            limit, began = attempt.job.timeout_seconds, attempt.begun_at
+            if limit is None or began is None or attempt.stop.is_set():
                 continue
-            if now - self._begun_at[run_id] >= limit:
+            if now - began >= limit:
                 attempt.timed_out = True
                 self._stop(run_id, Reason.STOPPED)
 

@@ -45,6 +45,7 @@ class Output:
         self._tail_size = 0
         self._left_out = 0
         self._partial: dict[str, str] = {}
+        self._own = self._received = False  # whether lines came by `line`, by `receive`
         if attempt > 1:
             self.line("attempt", f"attempt {attempt} begins")
 
@@ -100,6 +101,23 @@ class Output:
 
         The piece comes again, with what was said since, until `stored` confirms it.
         """
+        text = self._gather(everything)
+        return zlib.compress(text.encode(errors="replace"), 1) if text else None
+
+    def pass_on(self, *, everything: bool = False) -> str:
+        """The lines since the last call, for the Output of another process to `receive`."""
+        text = self._gather(everything)
+        self.stored(None)
+        return text
+
+    def receive(self, lines: str) -> None:
+        """Keep the lines that another process has kept and passed on."""
+        with self._lock:
+            self._head.append(lines)
+            self._received = True
+
+    def _gather(self, everything: bool) -> str:
+        """Everything not confirmed yet; with `everything` the held-back tail too."""
         if everything:
             for level, rest in list(self._partial.items()):
                 self.line(level, rest)
@@ -113,8 +131,9 @@ class Output:
                 self._taken.extend(self._tail)
                 self._tail.clear()
                 self._tail_size = self._left_out = 0
-            text = "".join(self._taken)
-        return zlib.compress(text.encode(errors="replace"), 1) if text else None
+            if self._own and self._received:
+                self._taken = in_order(self._taken)
+            return "".join(self._taken)
 
     def stored(self, progress: Progress | None) -> None:
         """Confirm that the last piece and `progress` are committed."""
@@ -126,6 +145,7 @@ class Output:
 
     def _keep(self, line: str) -> None:
         with self._lock:
+            self._own = True
             if self._kept + len(line) <= LIMIT // 2:
                 self._kept += len(line)
                 self._head.append(line)
@@ -136,6 +156,12 @@ class Output:
             while self._tail_size > LIMIT // 2:
                 self._tail_size -= len(self._tail.popleft())
                 self._left_out += 1
+
+
+def in_order(pieces: Iterable[str]) -> list[str]:
+    """The lines of `pieces` by the time at which they were said."""
+    lines = [f"{line}\n" for line in "".join(pieces).split("\n") if line]
+    return sorted(lines, key=lambda line: int(line.partition("\t")[0]))
 
 
 def shortened(line: str) -> str:

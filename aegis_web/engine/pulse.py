@@ -59,6 +59,10 @@ class Pulse:
         """Whether the last beat is young enough to begin a run."""
         return monotonic() - self._beat < FENCE_SECONDS
 
+    def fence(self) -> float:
+        """Until when (monotonic seconds) the last beat allows a run to begin."""
+        return self._beat + FENCE_SECONDS
+
     def may_judge(self, now_us: int) -> bool:
         """Whether this node may call others dead, when the database's clock says `now_us`."""
         now = monotonic()  # the others waited for what this turn waited for, and longer

@@ -24,6 +24,10 @@ ERROR_LIMIT = 500  # characters
 Scope = Callable[[], AbstractContextManager[Any]]
 
 
+class Terminated(BaseException):
+    """Raised inside a function by the signal that follows a stop it did not answer."""
+
+
 class Runner:
     """Executes attempts; where and on which thread is the executor's business."""
 
@@ -33,6 +37,8 @@ class Runner:
     def run(self, attempt: Attempt) -> Outcome:
         """Execute a plain function on this thread. Never raises."""
         started = utc_now_us()
+        if attempt.stop.is_set():  # before it began
+            return stopped(attempt, started)
         try:
             with captured(attempt.output), self._scope(), told(attempt):
                 function, arguments = self._open(attempt)
@@ -57,6 +63,14 @@ class Runner:
             return ended(attempt, started, value)
         except BaseException as error:
             return failed(attempt, started, error)
+
+    def know(self, service: str, found_at: str | None) -> None:
+        """Find a service function that a declaration has registered in another process.
+
+        Raises: Invalid when there is nothing to register at `found_at`, "package.module:function".
+        """
+        if found_at is not None and self._registry.find(service) is None:
+            self._registry.add(found_at)
 
     def _open(self, attempt: Attempt) -> tuple[ServiceFunction, dict[str, Any]]:
         function = self._registry.find(attempt.job.service)
@@ -123,7 +137,10 @@ def stopped(attempt: Attempt, started: int, error: str | None = None) -> Outcome
 
 def failed(attempt: Attempt, started: int, error: BaseException) -> Outcome:
     """The outcome of a body that raised, `SystemExit` included."""
-    if isinstance(error, (asyncio.CancelledError, TimeoutError)) and attempt.stop.is_set():
+    if (
+        isinstance(error, (asyncio.CancelledError, TimeoutError, Terminated))
+        and attempt.stop.is_set()
+    ):
         return stopped(attempt, started)
     if isinstance(error, TimeoutError) and attempt.deadline_passed(utc_now_us() - started):
         attempt.timed_out = True

@@ -34,8 +34,10 @@ from aegis_web.engine import output
 from aegis_web.engine.aps_jobs import OUR_WORDS, LedgerJob
 from aegis_web.engine.events import Teller
 from aegis_web.engine.executors.loop import LoopExecutor
+from aegis_web.engine.executors.processes import ProcessExecutor
 from aegis_web.engine.executors.threads import ThreadExecutor
 from aegis_web.engine.node import News, Node
+from aegis_web.engine.pool.frames import Recipe
 from aegis_web.engine.runner import Runner
 from aegis_web.engine.store import SQLAlchemyStore
 from aegis_web.engine.triggers import (
@@ -50,10 +52,11 @@ from aegis_web.registry import Registry
 from aegis_web.runs.models import Lane
 from aegis_web.vault import Vault
 
+CHILD_RECIPE = "aegis_web.child:runner"  # by name: assembly stands above the engine
 LOOP_TASKS = 200  # `async def` runs at once
 BACK_OFF_SECONDS = (0.1, 5.0)
 STOP_AFTER_SECONDS = 18.0  # of a shutdown: runs are asked to stop,
-GIVE_UP_SECONDS = 23.0  # and what still runs is settled as lost
+GIVE_UP_SECONDS = 24.0  # and what still runs is settled as lost; processes are killed at 23 s
 
 log = logging.getLogger(__name__)
 
@@ -74,21 +77,25 @@ class LedgerScheduler(BackgroundScheduler):
         scope: Callable[[], AbstractContextManager[Any]],
         threads: int,
         queue_limit: int,
+        processes: int,
+        recipe: Recipe,
         zone: str,
         anchor: Callable[[], datetime],
     ) -> None:
         """`engine` writes; `reader` serves looks that need no lock. Each run executes inside
-        `scope`. `zone` and `anchor` serve triggers without a zone or a start of their own."""
+        `scope`; those in processes by what the `recipe` makes. `zone` and `anchor` serve triggers
+        without a zone or a start of their own."""
         self._zone, self._anchor = zone, anchor
         self._stepping = Lock()
         self._engine = engine
         self.store = SQLAlchemyStore(self._transaction, registry, vault)
         self.node = Node(engine, reader, registry, self.wakeup, queue_limit)
         runner = Runner(registry, vault, scope)
-        common = (runner, self.node.pulse, self.node.report)
+        here = (self.node.pulse, self.node.report)
         self.node.executors = {
-            Lane.THREAD: ThreadExecutor(threads, *common),
-            Lane.LOOP: LoopExecutor(LOOP_TASKS, *common),
+            Lane.THREAD: ThreadExecutor(threads, runner, *here),
+            Lane.LOOP: LoopExecutor(LOOP_TASKS, runner, *here),
+            Lane.PROCESS: ProcessExecutor(processes, recipe, registry, vault, *here),
         }
         super().__init__()
         self._teller = Teller(self._dispatch_event)
@@ -321,6 +328,8 @@ def init_app(app: Flask) -> LedgerScheduler:
             scope=app.app_context,
             threads=settings.threads,
             queue_limit=settings.queue_limit,
+            processes=settings.processes,
+            recipe=Recipe(CHILD_RECIPE, settings.as_environment()),
             zone=settings.zone,
             anchor=anchor_rule(settings),
         )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 DAY_SECONDS = 86_400
 
 
-@service(category="Network", timeout_seconds=120)
+@service(category="Network", timeout_seconds=120, runs_in="thread")
 def check_certificate(
     host: Annotated[str, Field(min_length=1, max_length=253)],
     port: Annotated[int, Field(ge=1, le=65535)] = 443,

@@ -48,7 +48,7 @@ def _checked_headers(lines: list[str]) -> list[str]:
     return lines
 
 
-@service(category="Network", timeout_seconds=600)
+@service(category="Network", timeout_seconds=600, runs_in="thread")
 def http_request(
     url: Annotated[str, Field(min_length=1, max_length=4_000), AfterValidator(_checked_url)],
     method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] = "GET",

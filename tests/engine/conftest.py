@@ -12,18 +12,17 @@ from aegis_web.audit.models import Actor
 from aegis_web.database import engine_options, tune
 from aegis_web.engine import changes
 from aegis_web.engine.new_job import NewJob
+from aegis_web.engine.pool.frames import Recipe
 from aegis_web.engine.scheduler import LedgerScheduler
 from aegis_web.engine.triggers import IntervalTrigger, Trigger, zone_named
 from aegis_web.jobs.models import Job
-from aegis_web.registry import Registry
 from aegis_web.runs.models import Run, RunStatus
-from aegis_web.vault import Vault
 from tests.engine import functions
+from tests.engine.children import VAULT, known_functions
 from tests.support.clocks import wait_until
 
 ALICE = Actor("alice@example.org", 1)
 ANCHOR = datetime(2026, 1, 1, tzinfo=UTC)
-VAULT = Vault(["k" * 40])
 
 
 class EngineNode:
@@ -34,11 +33,7 @@ class EngineNode:
         self.reader = create_engine(url, **engine_options(url))
         tune(self.engine, writing=True)
         tune(self.reader, writing=False)
-        self.registry = Registry()
-        for function in vars(functions).values():
-            own = getattr(function, "__module__", "") == functions.__name__
-            if own and not function.__name__.startswith("_"):
-                self.registry.add(function)
+        self.registry = known_functions()
         self.scheduler = LedgerScheduler(
             self.engine,
             self.reader,
@@ -47,6 +42,8 @@ class EngineNode:
             scope=nullcontext,
             threads=threads,
             queue_limit=queue_limit,
+            processes=2,
+            recipe=Recipe("tests.engine.children:runner", None),
             zone="UTC",
             anchor=lambda: ANCHOR,
         )

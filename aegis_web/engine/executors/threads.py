@@ -85,4 +85,5 @@ class ThreadExecutor:
     def _work(self) -> None:
         while (attempt := self._next()) is not None:
             if self._pulse.admits(attempt.node_id):
+                attempt.begun_at = monotonic()
                 self._report(self._runner.run(attempt))
