@@ -32,6 +32,12 @@ KIND_WORDS = {
 }
 LONGEST_DEFAULT = 60  # characters; a longer default is cut
 
+PLACES = {
+    "loop": "On the event loop",
+    "thread": "In a thread",
+    "process": "In a process that can be killed",
+}
+
 
 @dataclass(frozen=True)
 class ParameterRow:
@@ -93,7 +99,7 @@ def card_of(found: ServiceFunction, jobs: int) -> ServiceCard:
         module=found.module,
         place=found.place,
         line=found.line,
-        runs_in="On the event loop" if found.is_async else "In a thread",
+        runs_in=PLACES[found.runs_in] + (", a new one for each run" if found.fresh else ""),
         facts=tuple(default_facts(found)),
         parameters=tuple(rows_of(found.parameters)),
         jobs=jobs,
