@@ -1,0 +1,140 @@
+"""A node of the product for benchmarks: the engine on a fresh database, without pages."""
+
+import os
+import threading
+import time
+from contextlib import nullcontext
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, insert, text
+
+from aegis_web.clock import utc_now
+from aegis_web.database import Model, engine_options, tune
+from aegis_web.engine.pool.frames import Recipe
+from aegis_web.engine.runner import Runner
+from aegis_web.engine.scheduler import LedgerScheduler
+from aegis_web.jobs.models import Job
+from aegis_web.registry import Registry, service
+from aegis_web.system import models as _nodes  # noqa: F401  (its table is needed too)
+from aegis_web.vault import Vault
+
+THREADS = 10
+PROCESSES = os.cpu_count() or 2
+LEAD = timedelta(seconds=2)  # between the last job stored and the herd
+NEVER = datetime(2200, 1, 1, tzinfo=UTC)
+VAULT = Vault(["k" * 40])
+RECIPE = Recipe("benchmarks.nodes:runner", None)
+
+
+@service(runs_in="thread")
+def noop() -> None:
+    """Does nothing, on a thread."""
+
+
+def noop_in_process() -> None:
+    """Does nothing, in a process."""
+
+
+def known_functions() -> Registry:
+    """What the jobs of benchmarks call."""
+    registry = Registry()
+    registry.add(noop)
+    registry.add(noop_in_process)
+    return registry
+
+
+def runner(_: object) -> Runner:
+    """What executes them in a process."""
+    return Runner(known_functions(), VAULT, nullcontext)
+
+
+class BenchmarkNode:
+    """A scheduler on an emptied database."""
+
+    def __init__(self, url: str, *, empty: bool = True) -> None:
+        self.engine, self.reader = (create_engine(url, **engine_options(url)) for _ in range(2))
+        tune(self.engine, writing=True)
+        tune(self.reader, writing=False)
+        if empty:
+            Model.metadata.drop_all(self.engine)
+            Model.metadata.create_all(self.engine)
+        self.scheduler = LedgerScheduler(
+            self.engine,
+            self.reader,
+            known_functions(),
+            VAULT,
+            scope=nullcontext,
+            threads=THREADS,
+            processes=PROCESSES,
+            recipe=RECIPE,
+            zone="UTC",
+            anchor=due_instant,
+        )
+
+    def store(self, jobs: int, function: str = "nodes.noop", expression: str = "0 * * * *") -> None:
+        """Insert jobs that are never due until `make_due`."""
+        common = {
+            "service": function,
+            "arguments": {},
+            "trigger": {"kind": "cron", "expression": expression, "zone": "UTC"},
+            "trigger_kind": "cron",
+            "zone": "UTC",
+            "next_run_at": NEVER,
+            "created_at": utc_now(),
+            "updated_at": utc_now(),
+            "created_by": "",
+            "updated_by": "",
+        }
+        rows = [{"key": str(n), "name": str(n), **common} for n in range(jobs)]
+        with self.engine.begin() as connection:
+            connection.execute(insert(Job), rows)
+
+    def make_due(self) -> datetime:
+        """Let all jobs be due at one coming instant; that instant."""
+        due = due_instant()
+        with self.engine.begin() as connection:
+            update = text("UPDATE jobs SET next_run_at = :due")
+            connection.execute(update, {"due": micros(due)})
+        self.scheduler.wakeup()
+        return due
+
+    def seconds_until_recorded(self, due: datetime) -> float:
+        """Seconds after `due` at which every due job has its row and every row its end."""
+        unfinished = text(
+            "SELECT (SELECT count(*) FROM jobs WHERE next_run_at <= :due)"
+            " + (SELECT count(*) FROM runs WHERE status < 2)"
+        )
+        return wait_for_none(self.reader, unfinished, {"due": micros(due)}, due)
+
+    def scalar(self, query: str) -> Any:
+        """One value from the database."""
+        with self.reader.connect() as connection:
+            return connection.execute(text(query)).scalar()
+
+    def close(self) -> None:
+        """End it."""
+        if self.scheduler.running:
+            self.scheduler.shutdown()
+        self.engine.dispose()
+        self.reader.dispose()
+
+
+def due_instant() -> datetime:
+    """The next whole second that leaves time to get ready."""
+    return (datetime.now(UTC) + LEAD).replace(microsecond=0) + timedelta(seconds=1)
+
+
+def micros(instant: datetime) -> int:
+    """Microseconds since the epoch."""
+    return int(instant.timestamp() * 1_000_000)
+
+
+def wait_for_none(engine: Engine, query: Any, values: dict[str, Any], due: datetime) -> float:
+    """Seconds after `due` at which `query` first counts nothing."""
+    time.sleep(max(0.0, due.timestamp() - time.time()))
+    while True:
+        with engine.connect() as connection:
+            if connection.execute(query, values).scalar() == 0:
+                return time.time() - due.timestamp()
+        threading.Event().wait(0.005)
