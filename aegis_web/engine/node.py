@@ -161,7 +161,7 @@ class Node:
             alive = ledger.beat(connection, self.pulse.node_id, now)
             done = self._store_finished(connection, now)
             self._store_output(connection, now)
-            self._give_back(connection, now, WAITED_SECONDS)
+            self._give_back(connection, now, 0.0 if self.draining else WAITED_SECONDS)
             if self._in_doubt:
                 ended = {outcome.attempt.run_id for outcome in done}
                 known = [run_id for run_id in self._running if run_id not in ended]
@@ -285,6 +285,11 @@ class Node:
             if now - began >= limit:
                 attempt.timed_out = True
                 self._stop(run_id, Reason.STOPPED)
+
+
+def waits(attempt: Attempt) -> bool:
+    """Whether an attempt that was handed over has yet to begin."""
+    return attempt.begun_at is None and attempt.lane is not Lane.LOOP
 
 
 def speaks(attempt: Attempt) -> bool:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from aegis_web.context import current_run
+from aegis_web.registry import service
 
 
 def brief() -> str:
@@ -27,6 +28,12 @@ def stubborn() -> None:
     threading.Event().wait()
 
 
+@service(runs_in="thread")
+def deaf() -> None:
+    """Never end, where nobody can make it."""
+    threading.Event().wait()
+
+
 async def asleep() -> None:
     """Wait for something that never comes."""
     await asyncio.Event().wait()
@@ -38,7 +45,7 @@ def every_second() -> None:
 
 def declare(scheduler: Any) -> None:
     soon = datetime.now(UTC) + timedelta(seconds=1)
-    for function in (polite, stubborn, asleep):
+    for function in (polite, stubborn, deaf, asleep):
         scheduler.add_job(function, trigger="date", run_date=soon, id=function.__name__)
     scheduler.add_job(brief, trigger="interval", seconds=1, id="brief")
     scheduler.add_job(every_second, trigger="interval", seconds=1, id="every_second")

@@ -76,7 +76,7 @@ def flood(megabytes: int = 64) -> str:
     return "dry"
 
 
-def print_flood(lines: int = 200_000) -> str:
+def print_flood(lines: int = 60_000) -> str:
     """Prints a lot."""
     for number in range(lines):
         print("line", number)

@@ -186,6 +186,21 @@ def test_short_runs_queue_in_a_process_and_come_back_when_one_takes_long(
         assert pool.outcome(attempt).status is RunStatus.SUCCEEDED
 
 
+def test_what_waits_for_its_process_to_be_ready_can_be_withdrawn(pool: Pool) -> None:
+    attempt = pool.start(hostile.nap)
+    wait_until(lambda: pool.executor._busy)
+    returned: list[Attempt] = []
+
+    def back() -> bool:
+        returned.extend(pool.executor.withdraw(0.0))
+        return bool(returned)
+
+    pool.wait(back)
+    assert returned == [attempt]
+    assert pool.run(hostile.nap).status is RunStatus.SUCCEEDED
+    assert attempt not in [outcome.attempt for outcome in pool.outcomes]
+
+
 def test_nothing_begins_when_the_node_may_have_been_called_dead(pool: Pool) -> None:
     pool.run(hostile.nap)
     pool.pulse.begin(1, monotonic() - FENCE_SECONDS, utc_now_us())

@@ -67,7 +67,8 @@ def test_it_tells_about_each_parameter(admin: Browser) -> None:
 def test_a_plain_function_executes_in_a_thread(admin: Browser) -> None:
     page = admin.get("/services").text
     assert (
-        "In a process that can be killed" in page.partition('id="service-prune_history"')[2].partition("</article")[0]
+        "In a process that can be killed"
+        in page.partition('id="service-prune_history"')[2].partition("</article")[0]
     )
 
 

@@ -99,9 +99,9 @@ class ProcessExecutor:
             self._queue = deque(item for item in self._queue if item[0] > latest)
             waiting += self._withdrawn
             self._withdrawn = []
-            ahead = self._ahead and not self._closed
+            ahead = (self._ahead or (not seconds and self._busy > 0)) and not self._closed
         if ahead:
-            self._order(lambda: self._withdraw_ahead(latest))
+            self._order(lambda: self._withdraw_ahead(latest, everything=not seconds))
         return waiting
 
     def stop(self, attempt: Attempt, reason: Reason) -> None:
@@ -416,12 +416,14 @@ class ProcessExecutor:
             if self._guardian is not None:
                 self._guardian.send({"kill": child_number, "signal": number})
 
-    def _withdraw_ahead(self, latest: float) -> None:
-        """Ask children for attempts that wait behind one which began before `latest`."""
+    def _withdraw_ahead(self, latest: float, *, everything: bool) -> None:
+        """Ask children for attempts that wait behind one which began before `latest`; with
+        `everything` also for those that wait until their process is ready."""
         for child in self._children.values():
             began = child.line[0].attempt.begun_at if child.line else None
-            if began is not None and began <= latest and len(child.line) > 1:
-                child.say({"withdraw": [place.ticket for place in list(child.line)[1:]]})
+            waiting = list(child.line)[0 if everything and began is None else 1 :]
+            if waiting and (everything or (began is not None and began <= latest)):
+                child.say({"withdraw": [place.ticket for place in waiting]})
                 self._flush(child)
 
     # --- the end of children --------------------------------------------------------------------
