@@ -66,6 +66,7 @@ class BenchmarkNode:
             VAULT,
             scope=nullcontext,
             threads=THREADS,
+            queue_limit=10**6,
             processes=PROCESSES,
             recipe=RECIPE,
             zone="UTC",
