@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import select
 
+from aegis_web.engine.pool.words import signal_name
 from aegis_web.extensions import db
 from aegis_web.runs.log import inert
 from aegis_web.runs.models import (
@@ -24,6 +25,13 @@ class Cost:
     cpu_seconds: float | None
     peak_bytes: int | None  # of resident memory
     exit_code: int | None  # -9: killed by signal 9
+
+    @property
+    def ended(self) -> str | None:
+        """How the process of its own ended, where it ended with the run."""
+        if self.exit_code is None:
+            return None
+        return signal_name(-self.exit_code) if self.exit_code < 0 else f"exit code {self.exit_code}"
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ from aegis_web.runs.filters import LARGEST_KEY, RunFilter
 from aegis_web.runs.log import inert
 from aegis_web.runs.models import (
     Kind,
+    Lane,
     Run,
     RunDetails,
     RunStatus,
@@ -41,6 +42,19 @@ from aegis_web.system.models import Node
 
 PAGE_SIZE = 50
 LONGEST_RESULT = 256 * 1024  # characters; only very deep values become that long
+
+
+STOP_WORDS = {
+    Lane.LOOP: "Stop cancels it at its next await.",
+    Lane.THREAD: (
+        "It runs in a thread, which nobody can kill: Stop asks, and it ends when its function"
+        " heeds stop_requested(). One that never does ends with its server process, as lost."
+    ),
+    Lane.PROCESS: (
+        "Stop asks its function to end. After 3 seconds its process is told to end, after 5 it is"
+        " killed, with every program that it has started."
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -140,6 +154,7 @@ class RunFacts:
     service: str
     service_title: str | None  # None: the function is not there any more
     timeout_seconds: int | None
+    lane: Lane  # where it executes
     arguments: Mapping[str, str]  # as text, secrets masked
     own_arguments: bool  # given for this run alone; else the job's, as they are now
     result: str | None  # JSON, indented
@@ -149,6 +164,11 @@ class RunFacts:
     cost: Cost
     attempts: tuple[AttemptRow, ...]  # all, the newest first; empty where there was only one
     late: LateEnd | None
+
+    @property
+    def stopping(self) -> str:
+        """What Stop does to it."""
+        return STOP_WORDS[self.lane]
 
     @property
     def waits_to_retry(self) -> bool:
@@ -260,6 +280,7 @@ def find_run(run_id: int) -> RunFacts:
         service=job.service,
         service_title=None if function is None else function.title,
         timeout_seconds=job.timeout_seconds or (function and function.timeout_seconds) or None,
+        lane=Lane(found.Run.lane),
         arguments=arguments_of(job, details),
         own_arguments=details.arguments is not None,
         result=pretty(details.result),

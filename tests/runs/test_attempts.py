@@ -77,7 +77,7 @@ def test_what_it_cost_is_shown_or_said_to_be_unknown(app: Flask, admin: Browser)
     job = add_job(app)
     run = add_run(app, job, RunStatus.FAILED, cpu_us=1_500_000, peak_kb=20_000, exit_code=-9)
     text = admin.get(f"/runs/{run}").text
-    for words in ("1.5 s", "20.5 MB", "signal 9"):
+    for words in ("1.5 s", "20.5 MB", "SIGKILL"):
         assert words in text
     run = add_run(app, job, at=utc_now() - timedelta(minutes=1))
     assert admin.get(f"/runs/{run}").text.count("not measured") == 2

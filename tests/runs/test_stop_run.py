@@ -8,7 +8,7 @@ from aegis_web.audit.models import Actor, AuditEntry
 from aegis_web.errors import Conflict, NotFound
 from aegis_web.extensions import db, transaction
 from aegis_web.runs.actions import Stopped, stop_run
-from aegis_web.runs.models import Reason, Run, RunCount, RunStatus
+from aegis_web.runs.models import Lane, Reason, Run, RunCount, RunStatus
 from tests.runs.rows import add_job, add_run
 from tests.support.applications import Browser
 
@@ -93,3 +93,18 @@ def test_it_needs_the_token_of_the_page_and_takes_no_get(app: Flask, admin: Brow
     admin.csrf_token = None
     assert admin.post(f"/runs/{run_id}/stop").status_code == 400
     assert stored(app, run_id).stop_at is None
+
+
+@pytest.mark.parametrize(
+    ("lane", "words"),
+    [
+        (Lane.LOOP, "at its next await"),
+        (Lane.THREAD, "a thread, which nobody can kill"),
+        (Lane.PROCESS, "after 5 it is killed"),
+    ],
+)
+def test_the_page_says_what_stop_does_where_it_runs(
+    app: Flask, admin: Browser, lane: Lane, words: str
+) -> None:
+    run_id = add_run(app, add_job(app), RunStatus.RUNNING, lane=lane)
+    assert words in admin.get(f"/runs/{run_id}").text
