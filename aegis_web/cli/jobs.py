@@ -10,7 +10,7 @@ from flask.cli import AppGroup
 from aegis_web.clock import utc_now
 from aegis_web.config import Settings
 from aegis_web.errors import AegisError
-from aegis_web.jobs import apscheduler_import, crontab, imports
+from aegis_web.jobs import imports
 from aegis_web.jobs.imports import Taken
 
 group = AppGroup("jobs", help="Jobs: bring them in from elsewhere.")
@@ -27,6 +27,8 @@ def import_crontab(file: TextIO, zone: str | None, system: bool, apply: bool) ->
     Says of each line what becomes of it, or why it cannot be taken. Nothing is stored without
     --apply.
     """
+    from aegis_web.jobs import crontab  # a server never needs it
+
     settings: Settings = current_app.extensions["aegis.settings"]
     allowed(crontab.SERVICE, apply)
     entries = crontab.read(file.read(), zone or settings.zone, system=system)
@@ -44,6 +46,8 @@ def import_apscheduler(source: str, table: str, zone: str | None, apply: bool) -
     SOURCE is the URL of its SQLAlchemyJobStore (sqlite:///jobs.sqlite), or a Python file with calls
     of add_job. The pickles of the store are described, never loaded, and the file is never run.
     """
+    from aegis_web.jobs import apscheduler_import  # a server never needs it
+
     zone = zone or current_app.extensions["aegis.settings"].zone
     registry = current_app.extensions["aegis.registry"]
     try:

@@ -189,6 +189,7 @@ class Cluster:
     def stop(self) -> None:
         """End all nodes as a platform does; each must end well."""
         nodes = self.living()
+        wait_until(lambda: all(node.running() for node in nodes), SETTLE_SECONDS)
         for node in nodes:
             node.send(signal.SIGTERM)
         for node in nodes:

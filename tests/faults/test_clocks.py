@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from aegis_web.clock import to_us
-from aegis_web.engine.claim import JobCache, claim
+from aegis_web.engine.claim import claim
 from aegis_web.engine.cron import parse
 from aegis_web.engine.triggers import CronTrigger
 from aegis_web.jobs.models import Job
@@ -82,10 +82,10 @@ def assert_recorded(node: EngineNode, zone: str, change: datetime, prefix: str) 
         expected[name] = [fire for fire in walked if start < fire <= end]
         with node.session() as session, session.begin():
             session.get_one(Job, job.id).next_run_at = trigger.next_after(start)
-    cache, now = JobCache(node.registry), start
+    inner, now = node.scheduler.node, start
     while now <= end:
         with node.engine.begin() as connection:
-            claim(connection, cache, to_us(now), 1000, [])
+            claim(connection, inner._cache, inner._gauge, to_us(now), 1000, [])
         now += timedelta(minutes=30)
     for name, job_id in jobs.items():
         rows = sorted(run.fire_at for run in node.runs() if run.job_id == job_id and run.fire_at)

@@ -12,6 +12,9 @@ from tests.support.clocks import wait_until
 BROKEN = "SELECT count(*) FROM runs WHERE reason = 'broken'"
 
 
+pytestmark = pytest.mark.long
+
+
 @pytest.fixture
 def programs(cluster: Cluster) -> Cluster:
     """A cluster of nodes that are told their release when they start."""
@@ -20,7 +23,6 @@ def programs(cluster: Cluster) -> Cluster:
     return cluster
 
 
-@pytest.mark.long
 def test_two_releases_at_once(programs: Cluster, note: Note) -> None:
     """As in a rolling deploy, and then back again."""
     old = programs.start(RELEASE="one")
@@ -38,7 +40,7 @@ def test_two_releases_at_once(programs: Cluster, note: Note) -> None:
     note(programs.judge(), 3)
 
 
-@pytest.mark.parametrize("how", ["gone", pytest.param("raises", marks=pytest.mark.long)])
+@pytest.mark.parametrize("how", ["gone", "raises"])
 def test_function_away_while_due(how: str, programs: Cluster, note: Note) -> None:
     """Each fire time says why nothing ran; the release after that goes on by itself."""
     node = programs.start(RELEASE="one")
@@ -55,7 +57,6 @@ def test_function_away_while_due(how: str, programs: Cluster, note: Note) -> Non
     note(programs.judge(), 1)
 
 
-@pytest.mark.long
 def test_function_renamed_while_due(programs: Cluster, note: Note) -> None:
     """A declaration with the same id takes the job along to the new name."""
     node = programs.start(RELEASE="one")
