@@ -154,7 +154,7 @@ class Node:
         began = monotonic()
         attempts: list[Attempt] = []
         settled: list[Settled] = []
-        due = 0
+        due = resumed = 0
         self._said.clear()
         with self._engine.begin() as connection:
             now = ledger.now_us(connection)
@@ -170,7 +170,7 @@ class Node:
                 self._bury(connection, now)
             if alive and not (self.draining or self.paused) and not nothing_begins(connection, now):
                 if has_come(look.next_resume, now):
-                    self._resume_ended(connection)
+                    resumed = self._resume_ended(connection)
                 due = claim(connection, self._cache, self._gauge, now, self._batch, settled)
                 attempts = promote(connection, self._cache, now, self._room(), self.pulse.node_id)
         self._committed(done)
@@ -184,13 +184,14 @@ class Node:
         full = due >= self._batch
         self._batch = min(self._batch * 4, LARGEST_BATCH) if full else FIRST_BATCH
         self._window = min(2 * len(done), LARGEST_WINDOW)
-        return full
+        return full or resumed == RESUMED
 
-    def _resume_ended(self, connection: Connection) -> None:
-        """Let jobs go on whose pause has ended."""
+    def _resume_ended(self, connection: Connection) -> int:
+        """Let jobs go on whose pause has ended; how many."""
         with Session(connection) as session:
-            changes.resume_ended(session, self._registry, RESUMED)
+            resumed = changes.resume_ended(session, self._registry, RESUMED)
             session.flush()
+        return resumed
 
     def _bury(self, connection: Connection, now: int) -> None:
         silence = int(DEAD_SECONDS * 1e6)

@@ -65,7 +65,7 @@ class Reason(StrEnum):
 
 
 REASON_SENTENCES = {
-    Reason.OVERLAP: "The run before was still going, and this job does not overlap.",
+    Reason.OVERLAP: "The run before was still going, and this job lets no other start or wait.",
     Reason.PAUSED: "The job was paused at this time.",
     Reason.DELETED: "The job was deleted before this run could start.",
     Reason.SUPERSEDED: "A later fire time was already due; only the latest one is caught up.",

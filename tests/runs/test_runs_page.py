@@ -84,7 +84,7 @@ def test_a_filter_that_matches_nothing_says_so(app: Flask, admin: Browser) -> No
 
 def test_it_explains_why_a_run_was_skipped(app: Flask, admin: Browser) -> None:
     add_run(app, add_job(app), RunStatus.SKIPPED, reason=Reason.OVERLAP)
-    assert "this job does not overlap" in admin.get("/runs").text
+    assert "this job lets no other start or wait" in admin.get("/runs").text
 
 
 def test_a_summary_row_tells_how_many_fire_times_it_stands_for(app: Flask, admin: Browser) -> None:
