@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-ASSEMBLY = {""}  # aegis_web/__init__.py
+ASSEMBLY = {"", "child"}  # aegis_web/__init__.py, and child.py for processes
 CONCEPTS = {
     "jobs",
     "runs",
