@@ -73,7 +73,7 @@ def judge(
     Where the clock was set, instants from before and after it are not compared.
     """
     found = Judgement()
-    said = testimony(witness)
+    said = [one for one in testimony(witness) if one.job in times]
     rows = read(
         url,
         "SELECT j.key, r.fire_at, r.status, r.attempt, r.finished_at, r.range_from, r.range_count"

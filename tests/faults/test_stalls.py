@@ -5,8 +5,10 @@ import signal
 
 import pytest
 
+from tests.faults.checker import SUCCEEDED
 from tests.faults.child import POINTS
 from tests.faults.conftest import Cluster, NodeProcess, Note
+from tests.faults.gil import HELD_SECONDS, TIMES
 from tests.faults.test_kills import aftermath
 from tests.support.clocks import wait_until
 
@@ -78,4 +80,22 @@ def test_database_locked_for_seconds(how: int, cluster: Cluster, note: Note) -> 
     found = cluster.judge()
     assert cluster.read(DIED)[0][0] == 0
     assert not found.rows["lost"], cluster.read(LOST)
+    note(found, 1)
+
+
+@pytest.mark.long
+def test_a_function_that_holds_the_interpreters_lock_harms_no_beat(
+    cluster: Cluster, note: Note
+) -> None:
+    """It runs in a process of its own: its node beats on, and others do not call it dead."""
+    cluster.env["AEGIS_SERVICES"] = "tests.faults.gil"
+    cluster.times = TIMES
+    for _ in range(2):
+        cluster.start()
+    cluster.goes_on(HELD_SECONDS + 2, seconds=60)
+    aftermath(cluster)
+    found = cluster.judge()
+    assert cluster.read(DIED)[0][0] == 0
+    held = "SELECT r.status FROM runs r JOIN jobs j ON j.id = r.job_id WHERE j.key = 'hold'"
+    assert [row.status for row in cluster.read(held)] == [SUCCEEDED]
     note(found, 1)
