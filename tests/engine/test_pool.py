@@ -12,11 +12,10 @@ import pytest
 
 from aegis_web.clock import utc_now_us
 from aegis_web.engine.attempt import Attempt, JobFacts, Outcome
-from aegis_web.engine.executors import processes
 from aegis_web.engine.executors.processes import ProcessExecutor
 from aegis_web.engine.output import LIMIT
+from aegis_web.engine.pool import crew
 from aegis_web.engine.pool.frames import Recipe
-from aegis_web.engine.pool.handles import Place
 from aegis_web.engine.pulse import FENCE_SECONDS, Pulse
 from aegis_web.runs.models import Lane, Reason, RunStatus
 from tests.engine import hostile
@@ -69,7 +68,7 @@ class Pool:
         return [pid for pid in descendants(os.getpid()) if parent_of(pid) == self.guardian()]
 
     def guardian(self) -> int | None:
-        held = self.executor._guardian
+        held = self.executor._crew.guardian
         return None if held is None else held._process.pid
 
 
@@ -117,8 +116,8 @@ def pool() -> Iterator[Pool]:
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """SIGTERM and SIGKILL come soon after a stop."""
-    monkeypatch.setattr(processes, "TERM_SECONDS", 0.1)
-    monkeypatch.setattr(processes, "KILL_SECONDS", 0.4)
+    monkeypatch.setattr(crew, "TERM_SECONDS", 0.1)
+    monkeypatch.setattr(crew, "KILL_SECONDS", 0.4)
 
 
 # --- where it runs ----------------------------------------------------------------------------
@@ -145,8 +144,8 @@ def test_a_function_that_asks_for_it_gets_a_process_of_its_own_each_time(pool: P
 def test_processes_go_when_they_are_idle_and_come_again(
     pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(processes, "CHILD_IDLE_SECONDS", 0.1)
-    monkeypatch.setattr(processes, "GUARDIAN_IDLE_SECONDS", 0.1)
+    monkeypatch.setattr(crew, "CHILD_IDLE_SECONDS", 0.1)
+    monkeypatch.setattr(crew, "GUARDIAN_IDLE_SECONDS", 0.1)
     before = descendants(os.getpid())
     assert pool.run(hostile.nap).status is RunStatus.SUCCEEDED
     pool.wait(lambda: descendants(os.getpid()) == before)
@@ -214,19 +213,19 @@ def test_nothing_begins_when_the_node_may_have_been_called_dead(pool: Pool) -> N
 def test_a_child_refuses_what_reaches_it_after_the_fence(
     pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    refused: list[Place] = []
-    requeue = pool.executor._requeue
+    refused: list[Attempt] = []
+    requeue = pool.executor.requeue
 
-    def note(places: Iterable[Place]) -> None:
-        refused.extend(places)
+    def note(attempts: Iterable[Attempt]) -> None:
+        refused.extend(attempts)
         requeue(refused[-1:])
         monkeypatch.undo()
 
-    monkeypatch.setattr(pool.executor, "_requeue", note)
+    monkeypatch.setattr(pool.executor, "requeue", note)
     monkeypatch.setattr(pool.pulse, "fence", lambda: monotonic() - 0.1)
     attempt = pool.start(hostile.nap)
     assert pool.outcome(attempt).status is RunStatus.SUCCEEDED
-    assert [place.attempt for place in refused] == [attempt]
+    assert refused == [attempt]
 
 
 # --- how it ends ------------------------------------------------------------------------------
@@ -305,7 +304,7 @@ def test_a_sigterm_that_nobody_announced_is_ignored(pool: Pool) -> None:
 
 
 def test_a_waiting_attempt_that_is_stopped_never_begins(pool: Pool, tmp_path: Path) -> None:
-    for _ in range(2):
+    for _ in range(3):
         pool.start(hostile.nap, seconds=60.0)
     waiting = pool.start(hostile.tidy_at_the_end, file=str(tmp_path / "never"))
     pool.executor.stop(waiting, Reason.STOPPED)
