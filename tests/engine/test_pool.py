@@ -61,7 +61,7 @@ class Pool:
             self.pulse.beat(monotonic(), utc_now_us())
             return condition()
 
-        return wait_until(met)
+        return wait_until(met, 30)
 
     def children(self) -> list[int]:
         """The processes that the guardian has now."""
