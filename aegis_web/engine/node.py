@@ -139,7 +139,9 @@ class Node:
             return True
         if any(speaks(attempt) for attempt in self._running.values()):
             return True
-        if self.draining or self.paused:
+        if self.draining:
+            return any(waits(attempt) for attempt in self._running.values())
+        if self.paused:
             return False
         if look.paused_until is not None and look.paused_until > look.now:
             return False
