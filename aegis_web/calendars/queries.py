@@ -1,5 +1,6 @@
 """What is asked about blackout calendars."""
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from sqlalchemy import select
 
 from aegis_web.calendars.definition import CalendarDefinition, Period
 from aegis_web.clock import utc_now
-from aegis_web.engine.blackouts import Blackout, blackout_at, read_blackouts
+from aegis_web.engine.blackouts import Blackout, blackout_at, parse_blackouts, read_blackouts
 from aegis_web.extensions import db
 from aegis_web.jobs.models import Calendar, Job
 
@@ -59,12 +60,24 @@ class CalendarRow:
 
 def forbidden_times(calendar_id: int | None, times: Iterable[datetime]) -> dict[datetime, str]:
     """Which of `times` that calendar forbids, with the name of the period. One query, or none."""
-    calendar = None if calendar_id is None else db.session.get(Calendar, calendar_id)
-    if calendar is None:
+    found = blackouts_at((calendar_id, time) for time in times)
+    return {time: name for (_, time), name in found.items()}
+
+
+def blackouts_at(
+    wanted: Iterable[tuple[int | None, datetime | None]],
+) -> dict[tuple[int, datetime], str]:
+    """Which instants their calendars forbid, with the name of the period. One query, or none."""
+    pairs = [(number, time) for number, time in wanted if number is not None and time is not None]
+    if not pairs:
         return {}
-    blackouts = read_blackouts(calendar.periods, ZoneInfo(calendar.zone))
-    named = ((time, blackout_at(blackouts, time)) for time in times)
-    return {time: name for time, name in named if name is not None}
+    used = Calendar.id.in_({number for number, _ in pairs})
+    blackouts = {
+        calendar.id: parse_blackouts(calendar.zone, json.dumps(calendar.periods))
+        for calendar in db.session.scalars(select(Calendar).where(used))
+    }
+    named = ((pair, blackout_at(blackouts.get(pair[0], ()), pair[1])) for pair in pairs)
+    return {pair: name for pair, name in named if name is not None}
 
 
 def calendar_names() -> dict[int, str]:

@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy import cast as cast_sql
 
-from aegis_web.calendars.queries import forbidden_times
+from aegis_web.calendars.queries import blackouts_at, forbidden_times
 from aegis_web.clock import MICROSECOND, from_us, utc_now
 from aegis_web.engine.triggers import Trigger, from_json, preview
 from aegis_web.extensions import db
@@ -70,6 +70,7 @@ class JobRow:
     pause_until: datetime | None  # None: until somebody resumes
     skip_next_at: datetime | None
     next_run_at: datetime | None
+    blackout: str | None  # the period that forbids its next fire time
     runs: tuple[RunMark, ...]  # the last ones, oldest first
 
     @property
@@ -153,7 +154,7 @@ def vault() -> Vault:
 
 
 def list_jobs(wanted: JobFilter, size: int = PAGE_SIZE) -> JobPage:
-    """One page of the jobs that `wanted` describes. Two queries."""
+    """One page of the jobs that `wanted` describes. At most three queries."""
     backwards = wanted.before is not None
     ranked = _ranked(wanted)
     keys = [ranked.c.sort_name] if wanted.order == "name" else [ranked.c.tier, ranked.c.due]
@@ -181,7 +182,7 @@ def list_jobs(wanted: JobFilter, size: int = PAGE_SIZE) -> JobPage:
 
 
 def job_rows(ids: Iterable[int]) -> tuple[JobRow, ...]:
-    """The live jobs with these numbers, as the list shows them. Two queries."""
+    """The live jobs with these numbers, as the list shows them. At most three queries."""
     query = select(*_listed()).where(Job.id.in_(list(ids)), Job.deleted_at.is_(None))
     return _rows(db.session.execute(query.order_by(Job.name, Job.id)).all())
 
@@ -291,12 +292,14 @@ def _listed() -> list[Any]:
         Job.pause_reason,
         Job.pause_until,
         Job.skip_next_at,
+        Job.calendar_id,
         Job.next_run_at,
     ]
 
 
 def _rows(found: Sequence[Any]) -> tuple[JobRow, ...]:
     runs = last_runs([row.id for row in found])
+    blackouts = blackouts_at((row.calendar_id, row.next_run_at) for row in found)
     return tuple(
         JobRow(
             id=row.id,
@@ -312,6 +315,7 @@ def _rows(found: Sequence[Any]) -> tuple[JobRow, ...]:
             pause_until=row.pause_until,
             skip_next_at=row.skip_next_at,
             next_run_at=row.next_run_at,
+            blackout=blackouts.get((row.calendar_id, row.next_run_at)),
             runs=runs.get(row.id, ()),
         )
         for row in found

@@ -9,6 +9,7 @@ from flask import current_app
 from sqlalchemy import func, or_, select
 
 from aegis_web.backups.models import Backup
+from aegis_web.calendars.queries import blackouts_at
 from aegis_web.clock import EPOCH, utc_now
 from aegis_web.config import Settings
 from aegis_web.engine.triggers import from_json
@@ -60,6 +61,7 @@ class Upcoming:
     words: str  # its trigger
     zone: str
     within_the_hour: int  # fire times from now on
+    skipped: str | None  # why it will not run then: the name of a blackout, or a wish
 
 
 @dataclass(frozen=True)
@@ -201,20 +203,33 @@ def count_open(status: RunStatus) -> int:
 
 
 def upcoming(now: datetime, limit: int) -> tuple[Upcoming, ...]:
-    """The jobs that are due within the hour, or else the one that is due next. One query."""
+    """The jobs that are due within the hour, or else the one that is due next. Two queries."""
     query = (
-        select(Job.id, Job.name, Job.next_run_at, Job.trigger, Job.zone)
+        select(
+            Job.id,
+            Job.name,
+            Job.next_run_at,
+            Job.trigger,
+            Job.zone,
+            Job.calendar_id,
+            Job.skip_next_at,
+        )
         .where(Job.state == JobState.ACTIVE, Job.next_run_at.is_not(None), Job.deleted_at.is_(None))
         .order_by(Job.next_run_at)
         .limit(limit)
     )
     rows = db.session.execute(query).all()
     soon = [row for row in rows if row.next_run_at <= now + SOON] or rows[:1]
+    blackouts = blackouts_at((row.calendar_id, row.next_run_at) for row in soon)
     found = []
     for row in soon:
         trigger = from_json(row.trigger)
         times = trigger.count_between(now, now + SOON)
-        found.append(Upcoming(row.id, row.name, row.next_run_at, trigger.words(), row.zone, times))
+        skipped = blackouts.get((row.calendar_id, row.next_run_at))
+        if row.skip_next_at == row.next_run_at:
+            skipped = "as somebody asked"
+        at, words = row.next_run_at, trigger.words()
+        found.append(Upcoming(row.id, row.name, at, words, row.zone, times, skipped))
     return tuple(found)
 
 

@@ -14,7 +14,15 @@ from aegis_web.jobs import queries
 from aegis_web.jobs.filters import JobFilter
 from aegis_web.jobs.models import JobState
 from aegis_web.runs.models import Run, RunStatus
-from tests.jobs.conftest import ALICE, MakeJob, change, cron_trigger, definition, text_of
+from tests.jobs.conftest import (
+    ALICE,
+    MakeJob,
+    change,
+    cron_trigger,
+    definition,
+    make_calendar,
+    text_of,
+)
 from tests.support.applications import Browser
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -229,3 +237,14 @@ def add_runs_done(app: Flask) -> None:
 
 def polled(admin: Browser) -> list[str]:
     return re.findall(r'hx-trigger="every (\w+)"', text_of(admin.get("/jobs")))
+
+
+def test_the_next_run_says_that_a_calendar_forbids_it(
+    app: Flask, admin: Browser, make_job: MakeJob
+) -> None:
+    period = {"name": "Freeze", "from": "2020-01-01T00:00", "until": "2100-01-01T00:00"}
+    calendar = make_calendar(app, "Releases", period)
+    make_job("Barred", calendar_id=calendar)
+    make_job("Free")
+    page = text_of(admin.get("/jobs"))
+    assert page.count("blackout: Freeze") == 1

@@ -12,7 +12,7 @@ from aegis_web.backups.models import Backup
 from aegis_web.clock import EPOCH, utc_now
 from aegis_web.config import settings
 from aegis_web.extensions import transaction
-from aegis_web.jobs.models import JobState, Origin
+from aegis_web.jobs.models import Calendar, JobState, Origin
 from aegis_web.overview.queries import overview
 from aegis_web.runs.models import Kind, Reason, RunCount, RunStatus
 from aegis_web.system.models import Node
@@ -278,6 +278,22 @@ def test_the_first_steps_go_with_the_first_job(app: Flask, admin: Browser) -> No
 def test_jobs_of_ones_own_code_count_as_work(app: Flask, admin: Browser) -> None:
     add_job(app, origin=Origin.CODE, service="billing.sync")
     assert "First steps" not in admin.get("/").text
+
+
+def test_the_next_hour_says_what_will_be_skipped_and_why(any_app: Flask) -> None:
+    soon = utc_now() + timedelta(minutes=20)
+    period = {"name": "Freeze", "from": "2020-01-01T00:00", "until": "2100-01-01T00:00"}
+    with any_app.app_context(), transaction() as session:
+        session.add(Calendar(name="Releases", zone="UTC", periods=[period]))
+    add_job(any_app, "Barred", calendar_id=1)
+    add_job(any_app, "Wished away", next_run_at=soon, skip_next_at=soon)
+    add_job(any_app, "Free", skip_next_at=soon - timedelta(days=1))
+    with any_app.app_context():
+        found = {item.job_name: item.skipped for item in overview(settings()).upcoming}
+    assert found == {"Barred": "Freeze", "Wished away": "as somebody asked", "Free": None}
+    text = card(signed_in(any_app).get("/").text, "next")
+    assert "skipped: Freeze" in text
+    assert "skipped: as somebody asked" in text
 
 
 def test_names_cannot_bring_markup_in(app: Flask, admin: Browser) -> None:
