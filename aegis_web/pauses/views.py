@@ -38,7 +38,7 @@ def banner_context() -> dict[str, Any]:
 @bp.get("")
 def banner() -> Response:
     """The banner alone: it asks again while it stands there, so that it leaves by itself."""
-    return render("pauses/_banner.html", "pauses/_banner.html")
+    return render("pauses/_banner.html", "pauses/_banner.html", **banner_context())
 
 
 @bp.get("/new")

@@ -18,7 +18,7 @@ from flask_security import current_user
 
 from aegis_web.extensions import db
 
-EACH_PAGE = "aegis.each_page"  # functions that give values to every template
+EACH_PAGE = "aegis.each_page"  # functions that give values to every page
 
 
 def is_htmx() -> bool:
@@ -51,10 +51,11 @@ def render(
     The read session is closed before the template renders, so `context` holds values that need no
     further query. Messages flashed by a write travel along with its fragment.
     """
-    for read in current_app.extensions.get(EACH_PAGE, ()):
-        context |= read()
-    finish_reading()
     partial = fragment is not None and wants_fragment()
+    if not partial:
+        for read in current_app.extensions.get(EACH_PAGE, ()):
+            context |= read()
+    finish_reading()
     text = render_template(fragment if partial and fragment else page, **context)
     if partial and request.method != "GET" and session.get("_flashes"):
         text += render_template("_flash.html", oob=True)
@@ -66,7 +67,7 @@ def render(
 
 
 def on_each_page(app: Flask, read: Callable[[], dict[str, Any]]) -> None:
-    """Let `read` give values to the template of every answer; it may query."""
+    """Let `read` give values to the template of every page; it may query."""
     app.extensions.setdefault(EACH_PAGE, []).append(read)
 
 

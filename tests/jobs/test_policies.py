@@ -8,9 +8,22 @@ from flask import Flask
 from sqlalchemy import select
 
 from aegis_web.audit.models import AuditEntry
+from aegis_web.errors import Invalid
 from aegis_web.extensions import transaction
+from aegis_web.jobs.actions import create_job, update_job
+from aegis_web.jobs.groups import group_limits
 from aegis_web.jobs.models import Group, Job
-from tests.jobs.conftest import FORM, MakeJob, audit, jobs, make_calendar, stored, text_of
+from tests.jobs.conftest import (
+    ALICE,
+    FORM,
+    MakeJob,
+    audit,
+    definition,
+    jobs,
+    make_calendar,
+    stored,
+    text_of,
+)
 from tests.support.applications import Browser, signed_in
 
 TYPED: dict[str, Any] = {
@@ -170,6 +183,21 @@ def test_a_groups_limit_counts_for_all_its_jobs_and_its_change_is_noted(
         ("group.create", None, {"max_running": 2}),
         ("group.change", {"max_running": 2}, {"max_running": 5}),
     ]
+
+
+def test_groups_and_calendars_are_kept_on_both_databases(any_app: Flask) -> None:
+    calendar = make_calendar(any_app)
+    values = {"service": "prune_history", "group_name": "partners", "calendar_id": calendar}
+    with any_app.app_context():
+        first = create_job(definition("First", **values, group_limit=2), ALICE)
+        create_job(definition("Second", **values), ALICE)
+    assert limit_of(any_app, "partners") == 2
+    with any_app.app_context():
+        update_job(first, 1, definition("First", **values, group_limit=7), ALICE)
+        assert group_limits() == {"partners": 7}
+        with pytest.raises(Invalid, match="not there any more"):
+            create_job(definition("Third", **{**values, "calendar_id": 77}), ALICE)
+    assert stored(any_app, first).calendar_id == calendar
 
 
 def test_a_refused_job_leaves_no_group_behind(

@@ -68,9 +68,11 @@ def test_the_banner_leaves_by_itself_when_the_time_is_over(
     frozen: time_machine.Traveller, admin: Browser
 ) -> None:
     admin.post("/pauses", data={"lasting": "1h"})
-    assert "Everything is paused" in text_of(admin.get("/pauses"))
+    for headers in ({}, {"HX-Request": "true"}):
+        assert "Everything is paused" in text_of(admin.get("/pauses", headers=headers))
     frozen.shift(timedelta(minutes=61))
-    assert "Everything is paused" not in text_of(admin.get("/pauses"))
+    for headers in ({}, {"HX-Request": "true"}):
+        assert "Everything is paused" not in text_of(admin.get("/pauses", headers=headers))
 
 
 def test_strangers_do_not_learn_of_it(admin: Browser, client: Browser) -> None:
