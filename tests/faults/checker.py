@@ -147,6 +147,8 @@ def judge_testimony(found: Judgement, rows: dict[tuple[str, int], Any], said: li
         row = rows.get((s.job, s.fire))
         if row is None:
             found.against(f"{s.job} of {s.fire} ran without a row")
+        elif row.status == QUEUED and row.attempt > s.attempt:
+            continue  # it waits for another attempt
         elif STATUSES[row.status] not in RAN:
             found.against(f"{s.job} of {s.fire} ran, and its row says {STATUSES[row.status]}")
     for (job, fire), row in rows.items():
