@@ -1,7 +1,8 @@
 """Whether a failed attempt is followed by another one, and when: pure functions.
 
 A timeout counts as a `TimeoutError`. What somebody stopped is never tried again; what ended
-because its process had to is treated as if the process had died.
+because its process had to is treated as if the process had died. An attempt that failed without
+an error's name has lost its own process.
 """
 
 from collections.abc import Collection
@@ -33,8 +34,12 @@ class Retry:
         reason: Reason | None = None,
     ) -> bool:
         """Whether another attempt follows the one with that `number` (from 1)."""
-        if status is RunStatus.LOST or reason is Reason.SHUTDOWN:
-            return self.when_lost and number < max(self.retries + 1, LOST_ATTEMPTS)
+        node_ended = status is RunStatus.LOST or reason is Reason.SHUTDOWN
+        ended = node_ended or (status is RunStatus.FAILED and not error_types)
+        if ended and self.when_lost and number < max(self.retries + 1, LOST_ATTEMPTS):
+            return True
+        if node_ended:
+            return False
         if number > self.retries:
             return False
         if status is RunStatus.TIMED_OUT:

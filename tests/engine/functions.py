@@ -202,6 +202,7 @@ def say_secret_in_all_ways(token: SecretStr) -> dict[str, str]:
     return {"token": text}
 
 
+@in_thread
 def fail_at_first(times: int = 1) -> str:
     """Raises a `ConnectionResetError` the first times it is called."""
     called.append("tried")
@@ -211,6 +212,7 @@ def fail_at_first(times: int = 1) -> str:
     return "done"
 
 
+@in_thread
 def wait_at_first() -> str:
     """Hangs the first time it is called, until somebody stops it."""
     called.append("tried")
@@ -219,13 +221,14 @@ def wait_at_first() -> str:
     return "done"
 
 
-@service(idempotent=True)
+@service(idempotent=True, runs_in="thread")
 def safe_to_repeat() -> None:
     """May safely run twice; runs until the test lets it go or somebody stops it."""
     called.append("tried")
     wait_for_release()
 
 
+@in_thread
 def fail_when_released() -> None:
     """Raises as soon as the test lets it go."""
     wait_for_release()

@@ -58,6 +58,14 @@ def leave(code: int = 3) -> None:
     os._exit(code)
 
 
+@service(idempotent=True)
+def leave_at_first() -> str:
+    """Ends its process in the first attempt."""
+    if current_run().attempt == 1:
+        os._exit(3)
+    return "done"
+
+
 def sys_exit() -> None:
     """Raises SystemExit."""
     sys.exit(4)

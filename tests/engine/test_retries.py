@@ -17,7 +17,7 @@ from aegis_web.runs.models import (
     RunDetails,
     RunStatus,
 )
-from tests.engine import functions
+from tests.engine import functions, hostile
 from tests.engine.conftest import ALICE, EngineNode, MakeNode
 from tests.engine.test_execution import ask_to_stop, details, log_of
 from tests.support.clocks import wait_until
@@ -177,6 +177,31 @@ def test_a_function_that_may_not_be_repeated_is_never_run_again(make_node: MakeN
     run_id, _ = lost_run(node, node.add(functions.note, on_lost="rerun"))
     node.scheduler.start()
     assert node.settled(run_id).status == RunStatus.LOST
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        {"on_lost": "rerun", "retry_errors": ["ValueError"], "retry_delay_seconds": 0},
+        {"retries": 1, "retry_delay_seconds": 0},
+    ],
+)
+def test_a_run_whose_own_process_ended_is_tried_again(
+    node: EngineNode, policy: dict[str, Any]
+) -> None:
+    run_id = node.request(node.add(hostile.leave_at_first, **policy))
+    run = wait_until(lambda: ended(node, run_id), seconds=30)
+    assert run is not None
+    assert (run.status, run.attempt) == (RunStatus.SUCCEEDED, 2)
+    former = formers(node, run.id)[0]
+    assert (former.status, former.exit_code) == (RunStatus.FAILED, 3)
+
+
+def ended(node: EngineNode, run_id: int) -> Run | None:
+    """The run, if it has ended."""
+    with node.session() as session:
+        run = session.get_one(Run, run_id)
+    return run if run.status >= RunStatus.SUCCEEDED else None
 
 
 @pytest.mark.parametrize("give_up_after", [0.0, 10.0])

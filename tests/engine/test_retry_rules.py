@@ -51,6 +51,14 @@ def test_a_lost_run_of_an_idempotent_function_has_at_least_three_attempts() -> N
     assert Retry(retries=9, when_lost=True).again(RunStatus.LOST, 9, ())
 
 
+def test_a_run_whose_own_process_died_is_tried_again_by_either_rule() -> None:
+    died = (RunStatus.FAILED, 1, ())
+    assert Retry(retries=1).again(*died)
+    assert not Retry(retries=1, errors=frozenset({"OSError"})).again(*died)
+    assert Retry(errors=frozenset({"OSError"}), when_lost=True).again(*died)
+    assert not Retry(when_lost=True).again(RunStatus.FAILED, 1, names_of(ValueError))
+
+
 def test_the_delay_is_fixed_or_doubles_up_to_a_day() -> None:
     assert [THRICE.delay_us(number, 0.5) for number in (1, 2, 5)] == [10_000_000] * 3
     doubling = Retry(retries=99, delay_seconds=10, backoff=Backoff.EXPONENTIAL)

@@ -9,8 +9,8 @@ from tests.faults.test_kills import aftermath, storm
 
 LOST = 6
 RUNS = (
-    "SELECT r.id, j.key, r.fire_at, r.status, r.attempt, r.error FROM runs r JOIN jobs j ON j.id = r.job_id"
-    " WHERE j.key LIKE 'stubborn-%' AND r.status >= 2"
+    "SELECT r.id, j.key, r.fire_at, r.status, r.attempt, r.error"
+    " FROM runs r JOIN jobs j ON j.id = r.job_id WHERE j.key LIKE 'stubborn-%' AND r.status >= 2"
 )
 FORMER = "SELECT run_id, number, status FROM attempts ORDER BY run_id, number"
 
@@ -20,7 +20,9 @@ def judge_attempts(cluster: Cluster, found: Judgement) -> None:
     former = defaultdict(list)
     for row in cluster.read(FORMER):
         former[row.run_id].append(row)
-    begun = {(s.job, s.fire, s.attempt) for s in checker.testimony(cluster.witness) if s.word == "begin"}
+    begun = {
+        (s.job, s.fire, s.attempt) for s in checker.testimony(cluster.witness) if s.word == "begin"
+    }
     for run in cluster.read(RUNS):
         name = f"{run.key} of {run.fire_at}"
         if (run.key, run.fire_at, 1) not in begun:
