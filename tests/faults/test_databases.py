@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine
 
 from aegis_web.config_values import sqlite_url
+from aegis_web.database import engine_options
 from tests.faults.conftest import Cluster, Note, Nursery
 from tests.faults.proxy import Proxy
 from tests.faults.test_kills import aftermath
@@ -85,6 +87,19 @@ def test_database_read_only(cluster: Cluster, database_url: str, note: Note) -> 
             wait_until(lambda: all("read-only" in node.output() for node in cluster.nodes), 30)
     aftermath(cluster)
     note(cluster.judge(), 1)
+
+
+@ON_POSTGRES
+def test_a_vanished_peer_is_noticed_from_both_ends(database_url: str) -> None:
+    """The server ends what a stopped node leaves open; TCP's own questions find the rest."""
+    engine = create_engine(database_url, **engine_options(database_url))
+    with engine.connect() as connection:
+        shown = connection.exec_driver_sql("SHOW idle_in_transaction_session_timeout").scalar_one()
+        said = connection.connection.driver_connection.info.get_parameters()
+    engine.dispose()
+    assert shown == "5s"
+    assert (said["keepalives_idle"], said["tcp_user_timeout"]) == ("5", "10000")
+    assert "tcp_keepalives_idle=5" in said["options"]
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from tests.faults import checker
 from tests.faults.conftest import Cluster, Judgement, Note
 from tests.faults.long_runs import SECONDS
 from tests.support.clocks import wait_until
@@ -19,21 +20,27 @@ TGKILL = 234 if os.uname().machine == "x86_64" else 131  # the system call's num
 def test_sigterm_with_runs_of_1_20_and_40_seconds(cluster: Cluster, note: Note) -> None:
     cluster.env["AEGIS_SERVICES"] = "tests.faults.long_runs"
     node = cluster.start()
-    wait_until(lambda: cluster.read(OPEN + " AND status = 1")[0][0] == len(SECONDS), 30)
+    wait_until(lambda: {f"for-{n}" for n in SECONDS} <= said(cluster, "begin"), 60)
     asked = time.time_ns() // 1000
     node.send(signal.SIGTERM)
     assert node.ends(BUDGET_SECONDS + 3) == 0
     seconds = (time.time_ns() // 1000 - asked) / 1e6
     ends = {row.key: row for row in cluster.read(ENDS)}
     assert ends["for-1"].status == 2  # succeeded
-    assert (ends["for-20"].status, ends["for-20"].reason) == (5, "shutdown")  # cancelled
+    assert "for-20" in said(cluster, "end")  # it was asked to stop, and let end by itself
+    assert ends["for-20"].reason in (None, "shutdown")
     assert ends["for-40"].reason == "shutdown"
     assert cluster.read(OPEN + " AND status = 1")[0][0] == 0
     assert max(row.finished_at for row in ends.values()) <= asked + BUDGET_SECONDS * 1_000_000
     late = cluster.read("SELECT count(*) FROM runs WHERE queued_at > :at", at=asked + 1_000_000)
     assert late[0][0] == 0
-    assert 22 < seconds < BUDGET_SECONDS + 1
+    assert 20 < seconds < BUDGET_SECONDS + 1  # TERM at 21 s, KILL at 23 s
     note(Judgement(fire_times=len(ends)), 1)
+
+
+def said(cluster: Cluster, word: str) -> set[str]:
+    """The jobs whose runs have said that they began, or ended."""
+    return {one.job for one in checker.testimony(cluster.witness) if one.word == word}
 
 
 OPEN = "SELECT count(*) FROM runs r JOIN jobs j ON j.id = r.job_id WHERE j.key LIKE 'for-%'"
