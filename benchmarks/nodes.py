@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Engine, create_engine, insert, text
 
 from aegis_web.clock import utc_now
+from aegis_web.context import current_run
 from aegis_web.database import Model, engine_options, tune
 from aegis_web.engine.pool.frames import Recipe
 from aegis_web.engine.runner import Runner
@@ -24,6 +25,7 @@ PROCESSES = os.cpu_count() or 2
 LEAD = timedelta(seconds=2)  # between the last job stored and the herd
 NEVER = datetime(2200, 1, 1, tzinfo=UTC)
 VAULT = Vault(["k" * 40])
+begun: list[tuple[float, float]] = []  # of `note`: fire time, begin; seconds since the epoch
 RECIPE = Recipe("benchmarks.nodes:runner", None)
 
 
@@ -36,11 +38,25 @@ def noop_in_process() -> None:
     """Does nothing, in a process."""
 
 
+@service(runs_in="thread")
+def work() -> None:
+    """Takes 10 ms."""
+    time.sleep(0.01)
+
+
+@service(runs_in="thread")
+def note() -> None:
+    """Writes down when it began."""
+    fire_time = current_run().fire_time
+    assert fire_time is not None
+    begun.append((fire_time.timestamp(), time.time()))
+
+
 def known_functions() -> Registry:
     """What the jobs of benchmarks call."""
     registry = Registry()
-    registry.add(noop)
-    registry.add(noop_in_process)
+    for function in (noop, noop_in_process, work, note):
+        registry.add(function)
     return registry
 
 
@@ -52,7 +68,7 @@ def runner(_: object) -> Runner:
 class BenchmarkNode:
     """A scheduler on an emptied database."""
 
-    def __init__(self, url: str, *, empty: bool = True) -> None:
+    def __init__(self, url: str, *, empty: bool = True, registry: Registry | None = None) -> None:
         self.engine, self.reader = (create_engine(url, **engine_options(url)) for _ in range(2))
         tune(self.engine, writing=True)
         tune(self.reader, writing=False)
@@ -75,19 +91,8 @@ class BenchmarkNode:
 
     def store(self, jobs: int, function: str = "nodes.noop", expression: str = "0 * * * *") -> None:
         """Insert jobs that are never due until `make_due`."""
-        common = {
-            "service": function,
-            "arguments": {},
-            "trigger": {"kind": "cron", "expression": expression, "zone": "UTC"},
-            "trigger_kind": "cron",
-            "zone": "UTC",
-            "next_run_at": NEVER,
-            "created_at": utc_now(),
-            "updated_at": utc_now(),
-            "created_by": "",
-            "updated_by": "",
-        }
-        rows = [{"key": str(n), "name": str(n), **common} for n in range(jobs)]
+        trigger = {"kind": "cron", "expression": expression, "zone": "UTC"}
+        rows = [job_row(str(number), function, trigger, NEVER) for number in range(jobs)]
         with self.engine.begin() as connection:
             connection.execute(insert(Job), rows)
 
@@ -113,12 +118,35 @@ class BenchmarkNode:
         with self.reader.connect() as connection:
             return connection.execute(text(query)).scalar()
 
+    def rows(self, query: str, **values: Any) -> list[Any]:
+        """Rows from the database."""
+        with self.reader.connect() as connection:
+            return list(connection.execute(text(query), values).all())
+
     def close(self) -> None:
         """End it."""
         if self.scheduler.running:
             self.scheduler.shutdown()
         self.engine.dispose()
         self.reader.dispose()
+
+
+def job_row(key: str, function: str, trigger: dict[str, Any], next_run_at: datetime) -> Any:
+    """What a stored job needs, by column."""
+    return {
+        "key": key,
+        "name": key,
+        "service": function,
+        "arguments": {},
+        "trigger": trigger,
+        "trigger_kind": trigger["kind"],
+        "zone": "UTC",
+        "next_run_at": next_run_at,
+        "created_at": utc_now(),
+        "updated_at": utc_now(),
+        "created_by": "",
+        "updated_by": "",
+    }
 
 
 def due_instant() -> datetime:

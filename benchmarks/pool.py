@@ -1,6 +1,6 @@
 """No-op runs through the pool of processes, a second: the bare pool, and with the ledger.
 
-    .venv/bin/python -m benchmarks.pool [--runs 10000] [--postgres URL]
+    .venv/bin/python -m benchmarks.pool [--runs 10000] [--postgres]
 
 The bare pool is the product's own, fed without a database. With the ledger each run has its row,
 its times and its captured output, as shipped (SQLite in WAL mode, synchronous FULL). As many
@@ -8,16 +8,15 @@ processes as the machine has processors; they are warm in both.
 """
 
 import argparse
-import tempfile
 import threading
 import time
-from pathlib import Path
 
 from aegis_web.clock import utc_now_us
 from aegis_web.engine.attempt import Attempt, JobFacts, Outcome
 from aegis_web.engine.executors.processes import ProcessExecutor
 from aegis_web.engine.pulse import Pulse
 from aegis_web.runs.models import Lane, RunStatus
+from benchmarks.databases import arguments, scratch
 from benchmarks.nodes import PROCESSES, RECIPE, VAULT, BenchmarkNode, known_functions
 
 FACTS = JobFacts(1, 1, "noop", "noop", "nodes.noop_in_process", {}, None)
@@ -70,16 +69,15 @@ def with_ledger(url: str, runs: int) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=10_000)
-    parser.add_argument("--postgres", help="URL of an empty scratch database to measure too")
     parser.add_argument("--repeat", type=int, default=3)
+    arguments(parser)
     options = parser.parse_args()
-    for repetition in range(options.repeat):
-        alone = bare(options.runs)
-        print(f"{repetition + 1}. bare pool: {alone:.0f} runs/s in {PROCESSES} processes")
-        with tempfile.TemporaryDirectory() as folder:
-            for url in filter(None, [f"sqlite:///{Path(folder) / 'ours.db'}", options.postgres]):
-                kept = with_ledger(url, options.runs)
-                name = url.split(":")[0]
+    with scratch(options.postgres) as urls:
+        for repetition in range(options.repeat):
+            alone = bare(options.runs)
+            print(f"{repetition + 1}. bare pool: {alone:.0f} runs/s in {PROCESSES} processes")
+            for name, url in urls.items():
+                kept = with_ledger(url.format(repetition), options.runs)
                 print(f"   with the ledger, {name}: {kept:.0f} runs/s, {kept / alone:.2f} of it")
 
 
