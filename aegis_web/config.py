@@ -32,6 +32,7 @@ from pydantic_settings import (
 
 from aegis_web import config_values as values
 from aegis_web import keys
+from aegis_web.config_checks import check_together, warnings_about
 from aegis_web.errors import ConfigError
 from aegis_web.throwaway import throwaway_database
 
@@ -313,86 +314,6 @@ def shown(name: str, text: str) -> str:
     if name in SECRETS:
         return f"{text[:2]}... ({len(text)} characters)"
     return re.sub(r"://([^:/@]*):[^@]*@", r"://\1:***@", text)
-
-
-def check_together(read: Settings) -> None:
-    """Refuse settings that are right alone and wrong together."""
-    if not read.persistent and read.web_concurrency > 1:
-        raise ConfigError(
-            "WEB_CONCURRENCY",
-            read.web_concurrency,
-            "the scheduler-only composition lives in one process; set WEB_CONCURRENCY=1, "
-            "or AEGIS_COMPONENTS=scheduler,database",
-        )
-    if not read.persistent and read.engine == "off":
-        raise ConfigError(
-            "AEGIS_ENGINE",
-            read.engine,
-            "the scheduler-only composition has no other process that could run the jobs; "
-            "set AEGIS_ENGINE=embedded, or AEGIS_COMPONENTS=scheduler,database",
-        )
-    check_addresses(read)
-    if read.production and read.persistent and not read.secret_key:
-        raise ConfigError("SECRET_KEY", "", f"production needs one; make it with: {keys.RECIPE}")
-    if read.production and read.persistent and not read.encryption_keys:
-        raise ConfigError(
-            "AEGIS_ENCRYPTION_KEYS", "", f"production needs one; make it with: {keys.KEY_RECIPE}"
-        )
-    for root in read.file_roots:
-        if read.data_dir.is_relative_to(root):
-            raise ConfigError(
-                "AEGIS_FILE_ROOTS", str(root), f"the data in {read.data_dir} lies below it"
-            )
-    check_administrator(read)
-
-
-def check_addresses(read: Settings) -> None:
-    url = read.public_url
-    if url and url.startswith("http://") and not read.http_allowed(urlsplit(url).netloc):
-        raise ConfigError(
-            "AEGIS_PUBLIC_URL",
-            url,
-            "passwords would travel unencrypted; write https://, or set AEGIS_ALLOW_HTTP=1",
-        )
-    if read.production and not url and not read.allowed_hosts:
-        raise ConfigError(
-            "AEGIS_PUBLIC_URL",
-            "",
-            "production needs the address that people type, such as https://jobs.example.com",
-        )
-
-
-def check_administrator(read: Settings) -> None:
-    if (read.admin_email is None) != (read.admin_password_file is None):
-        name = "AEGIS_ADMIN_EMAIL" if read.admin_email is None else "AEGIS_ADMIN_PASSWORD_FILE"
-        raise ConfigError(
-            name, "", "AEGIS_ADMIN_EMAIL and AEGIS_ADMIN_PASSWORD_FILE go together; set both"
-        )
-    if read.admin_password_file and not os.access(read.admin_password_file, os.R_OK):
-        raise ConfigError(
-            "AEGIS_ADMIN_PASSWORD_FILE",
-            str(read.admin_password_file),
-            "name a file that this process can read",
-        )
-
-
-def warnings_about(read: Settings, *, unused_database: bool) -> list[str]:
-    said = []
-    if read.persistent and read.platform and read.database_url.startswith("sqlite"):
-        said.append(
-            "The database is a SQLite file, and this platform empties its disk at each restart: "
-            "every job and all history will be lost. Set DATABASE_URL to a PostgreSQL database."
-        )
-    if unused_database:
-        said.append(
-            "DATABASE_URL is set but not used, because AEGIS_COMPONENTS=scheduler keeps nothing."
-        )
-    if read.allow_http and not read.cookies_secure:
-        said.append(
-            "AEGIS_ALLOW_HTTP=1: passwords and sessions may travel unencrypted. "
-            "Serve it by https and set AEGIS_PUBLIC_URL."
-        )
-    return said
 
 
 def make_folder(name: str, folder: Path) -> None:

@@ -1,108 +1,23 @@
 """Killable processes: what a run may do to its process, and what becomes of it."""
 
 import os
-import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from signal import SIGKILL, SIGTERM
 from time import monotonic
-from typing import Any
 
 import pytest
 
 from aegis_web.clock import utc_now_us
-from aegis_web.engine.attempt import Attempt, JobFacts, Outcome
-from aegis_web.engine.executors.processes import ProcessExecutor
+from aegis_web.engine.attempt import Attempt
 from aegis_web.engine.output import LIMIT
 from aegis_web.engine.pool import crew
-from aegis_web.engine.pool.frames import Recipe
-from aegis_web.engine.pulse import FENCE_SECONDS, Pulse
-from aegis_web.runs.models import Lane, Reason, RunStatus
+from aegis_web.engine.pulse import FENCE_SECONDS
+from aegis_web.runs.models import Reason, RunStatus
 from tests.engine import hostile
-from tests.engine.children import VAULT, known_functions
+from tests.engine.children import VAULT
+from tests.engine.pools import Function, Pool, alive, descendants, log_of
 from tests.support.clocks import wait_until
-
-Function = Callable[..., object]
-
-
-class Pool:
-    """An executor of processes without a node, and what it reported."""
-
-    def __init__(self, size: int = 2) -> None:
-        self.registry = known_functions()
-        self.outcomes: list[Outcome] = []
-        self.pulse = Pulse()
-        self.pulse.begin(1, monotonic(), utc_now_us())
-        recipe = Recipe("tests.engine.children:runner", None)
-        report = self.outcomes.append
-        self.executor = ProcessExecutor(size, recipe, self.registry, VAULT, self.pulse, report)
-        self.count = 0
-
-    def attempt(self, function: Function, **arguments: object) -> Attempt:
-        self.count += 1
-        service = self.registry.add(function)
-        facts = JobFacts(1, 1, "job", "job", service.name, arguments, None)
-        return Attempt(self.count, 1, 1, facts, None, "alice", Lane.PROCESS, arguments)
-
-    def start(self, function: Function, **arguments: object) -> Attempt:
-        attempt = self.attempt(function, **arguments)
-        self.executor.start([attempt])
-        return attempt
-
-    def run(self, function: Function, **arguments: object) -> Outcome:
-        return self.outcome(self.start(function, **arguments))
-
-    def outcome(self, attempt: Attempt) -> Outcome:
-        """How it ended, once it has; the node beats meanwhile."""
-        return self.wait(lambda: next((o for o in self.outcomes if o.attempt is attempt), None))
-
-    def wait(self, condition: Callable[[], Any]) -> Any:
-        def met() -> Any:
-            self.pulse.beat(monotonic(), utc_now_us())
-            return condition()
-
-        return wait_until(met, 30)
-
-    def children(self) -> list[int]:
-        """The processes that the guardian has now."""
-        return [pid for pid in descendants(os.getpid()) if parent_of(pid) == self.guardian()]
-
-    def guardian(self) -> int | None:
-        held = self.executor._crew.guardian
-        return None if held is None else held._process.pid
-
-
-def parent_of(pid: int) -> int:
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
-
-
-def descendants(pid: int) -> list[int]:
-    """All processes below `pid`."""
-    parents = {int(p.name): parent_of(int(p.name)) for p in Path("/proc").glob("[0-9]*")}
-    found: list[int] = []
-    level = [pid]
-    while level:
-        level = [child for child, parent in parents.items() if parent in level]
-        found += level
-    return found
-
-
-def alive(pid: int) -> bool:
-    """Whether a process runs: neither gone nor a zombie."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
-def log_of(outcome: Outcome) -> list[str]:
-    """The text of what a run said."""
-    piece = outcome.attempt.output.take(everything=True)
-    text = zlib.decompress(piece).decode() if piece else ""
-    return [line.split("\t", 2)[2] for line in text.split("\n") if line]
 
 
 @pytest.fixture
