@@ -1,6 +1,7 @@
 """An executor of processes without a node, and what its processes are and say."""
 
 import os
+import threading
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from aegis_web.engine.executors.processes import ProcessExecutor
 from aegis_web.engine.pool.frames import Recipe
 from aegis_web.engine.pulse import Pulse
 from aegis_web.runs.models import Lane
+from tests.engine import hostile
 from tests.engine.children import VAULT, known_functions
 from tests.support.clocks import wait_until
 
@@ -97,3 +99,10 @@ def log_of(outcome: Outcome) -> list[str]:
     piece = outcome.attempt.output.take(everything=True)
     text = zlib.decompress(piece).decode() if piece else ""
     return [line.split("\t", 2)[2] for line in text.split("\n") if line]
+
+
+def be_a_node(file: str) -> None:
+    """In a process of its own: execute something that hears nothing and writes its number."""
+    pool = Pool(1)
+    pool.start(hostile.deaf_to_everything, file=file)
+    threading.Event().wait()

@@ -1,9 +1,11 @@
 """Killable processes: what a run may do to its process, and what becomes of it."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from signal import SIGKILL, SIGTERM
+from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM
 from time import monotonic
 
 import pytest
@@ -16,7 +18,7 @@ from aegis_web.engine.pulse import FENCE_SECONDS
 from aegis_web.runs.models import Reason, RunStatus
 from tests.engine import hostile
 from tests.engine.children import VAULT
-from tests.engine.pools import Function, Pool, alive, descendants, log_of
+from tests.engine.pools import Function, Pool, alive, descendants, log_of, parent_of
 from tests.support.clocks import wait_until
 
 
@@ -318,6 +320,27 @@ def test_the_death_of_the_guardian_fails_its_runs_and_another_one_follows(pool: 
     assert "lost together with" in (outcome.error or "")
     pool.wait(lambda: not any(alive(pid) for pid in children))
     assert pool.run(hostile.nap).status is RunStatus.SUCCEEDED
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_children_die_with_their_node_even_while_they_and_the_guardian_stand_still(
+    tmp_path: Path, *, stopped: bool
+) -> None:
+    file = tmp_path / "pid"
+    code = f"from tests.engine.pools import be_a_node; be_a_node({str(file)!r})"
+    node = subprocess.Popen([sys.executable, "-c", code])
+    try:
+        pid = int(wait_until(lambda: file.exists() and file.read_text(), 30))
+        guardian = parent_of(pid)
+        for each in (pid, guardian) if stopped else ():
+            os.kill(each, SIGSTOP)
+    finally:
+        node.kill()
+        node.wait()
+    wait_until(lambda: not alive(pid))
+    if stopped:
+        os.kill(guardian, SIGCONT)
+    wait_until(lambda: not alive(guardian))
 
 
 def test_a_shutdown_ends_every_process_and_gives_back_what_has_not_begun(pool: Pool) -> None:
