@@ -5,13 +5,12 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 
 from aegis_web.calendars.definition import CalendarDefinition, Period
 from aegis_web.clock import utc_now
-from aegis_web.engine.blackouts import Blackout, blackout_at, parse_blackouts, read_blackouts
+from aegis_web.engine.blackouts import Blackout, blackout_at, parse_blackouts
 from aegis_web.extensions import db
 from aegis_web.jobs.models import Calendar, Job
 
@@ -36,14 +35,10 @@ class CalendarRow:
     jobs: tuple[JobLink, ...]  # by name
 
     @property
-    def zone(self) -> ZoneInfo:
-        """In which its periods are meant."""
-        return ZoneInfo(self.wanted.zone)
-
-    @property
     def blackouts(self) -> tuple[Blackout, ...]:
         """Its periods on the time line, the first to begin first."""
-        return read_blackouts([period.to_json() for period in self.wanted.periods], self.zone)
+        periods = json.dumps([period.to_json() for period in self.wanted.periods])
+        return parse_blackouts(self.wanted.zone, periods)
 
     @property
     def current(self) -> Blackout | None:

@@ -256,6 +256,15 @@ def test_a_stranger_is_sent_to_the_door(client: Browser) -> None:
         assert client.get(path).status_code == 303
 
 
+def test_a_zone_that_this_machine_does_not_know_breaks_no_page(app: Flask, admin: Browser) -> None:
+    admin.post("/calendars", data=FORM)
+    job = add_job(app, calendar_id=1)
+    with app.app_context(), transaction() as session:
+        session.get_one(Calendar, 1).zone = "Mars/Base"
+    for path in ("/calendars", "/calendars/1/edit", "/jobs", f"/jobs/{job}", "/"):
+        assert admin.get(path).status_code == 200, path
+
+
 def test_both_databases_keep_the_same(any_app: Flask) -> None:
     period = Period("Freeze", datetime(2026, 1, 1), datetime(2026, 1, 2))  # noqa: DTZ001
     alice = Actor("alice@example.org")

@@ -104,6 +104,8 @@ def test_resuming_asks_about_the_fire_times_that_passed(
 def test_run_now_is_refused_meanwhile_and_says_why(app: Flask, admin: Browser) -> None:
     job = add_job(app)
     admin.post("/pauses", data={"reason": REASON})
+    page = text_of(admin.get(f"/jobs/{job}"))
+    assert 'type="submit" disabled title="Everything is paused"' in page
     answer = admin.post(f"/jobs/{job}/run", data={"request_key": "k"})
     assert answer.status_code == 409
     assert REASON in text_of(answer)
