@@ -90,10 +90,16 @@ PAGE_TOO_OLD = Problem(
     "For your safety nothing was changed. Reload the page and do it again.",
 )
 
+FORM_LOST = Problem(
+    400,
+    "The form did not arrive whole",
+    "Nothing was changed. Go back, reload the page and send it again.",
+)
+
 
 def init_app(app: Flask) -> None:
     """Answer every error of `app` in plain words."""
-    app.register_error_handler(CSRFError, lambda _: answer(PAGE_TOO_OLD))
+    app.register_error_handler(CSRFError, lambda _: on_csrf())
     app.register_error_handler(HTTPException, on_http)
     app.register_error_handler(NotFound, lambda error: answer(described(404, error)))
     app.register_error_handler(Conflict, lambda error: answer(described(409, error)))
@@ -102,6 +108,12 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(DBAPIError, on_database)
     app.register_error_handler(PoolTimeout, on_database)
     app.register_error_handler(Exception, on_unexpected)
+
+
+def on_csrf() -> Response:
+    """Refuse a write without a valid token: it is too old, or what was sent had none."""
+    sent = "csrf_token" in request.form or "X-CSRFToken" in request.headers
+    return answer(PAGE_TOO_OLD if sent else FORM_LOST)
 
 
 def on_http(error: HTTPException) -> Response:

@@ -63,8 +63,14 @@ def test_a_wrong_method_says_which_are_right(client: FlaskClient) -> None:
     assert "POST" in answer.headers["Allow"]
 
 
-def test_a_form_without_its_token_is_told_to_reload(client: FlaskClient) -> None:
-    answer = client.post("/form", data={"name": "42"})
+def test_what_is_no_form_is_said_not_to_have_arrived_whole(client: FlaskClient) -> None:
+    answer = client.post("/form", data=b"--", content_type="multipart/form-data; boundary=x")
+    assert answer.status_code == 400
+    assert "did not arrive whole" in answer.text
+
+
+def test_a_form_whose_token_is_too_old_is_told_to_reload(client: FlaskClient) -> None:
+    answer = client.post("/form", data={"name": "42", "csrf_token": "old"})
     assert answer.status_code == 400
     assert "open for too long" in answer.text
     assert "Reload" in answer.text
