@@ -135,6 +135,7 @@ def test_the_page_says_every_policy_as_a_sentence(app: Flask, admin: Browser) ->
         "It starts up to 2m after the fire time.",
     ):
         assert sentence in page
+    assert f'href="/calendars/{calendar}/edit"' in page
 
 
 def test_an_empty_field_is_what_the_function_is_registered_with(app: Flask, admin: Browser) -> None:
