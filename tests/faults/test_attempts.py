@@ -2,10 +2,12 @@
 
 from collections import defaultdict
 
+import pytest
+
 from tests.faults import checker, stubborn
 from tests.faults.checker import FAILED, SUCCEEDED, Judgement
 from tests.faults.conftest import Cluster, Note
-from tests.faults.test_kills import aftermath, storm
+from tests.faults.test_kills import KILLS, aftermath, storm
 
 LOST = 6
 RUNS = (
@@ -39,12 +41,21 @@ def judge_attempts(cluster: Cluster, found: Judgement) -> None:
                 found.against(f"{name}: attempt {row.number} raised and had never begun")
 
 
-def test_random_kills_of_runs_that_are_tried_again(cluster: Cluster, note: Note) -> None:
+def attempts_under_kills(cluster: Cluster, note: Note, kills: int) -> None:
     cluster.env["AEGIS_SERVICES"] = "tests.faults.stubborn"
     cluster.times = stubborn.TIMES
-    kills = storm(cluster, 6, seed=3)
+    faults = storm(cluster, kills, seed=3)
     aftermath(cluster)
     found = cluster.judge()
     judge_attempts(cluster, found)
     assert cluster.read("SELECT count(*) FROM attempts WHERE status = 6")[0][0]
-    note(found, kills)
+    note(found, faults)
+
+
+def test_random_kills_of_runs_that_are_tried_again(cluster: Cluster, note: Note) -> None:
+    attempts_under_kills(cluster, note, 6)
+
+
+@pytest.mark.long
+def test_very_many_random_kills_of_runs_that_are_tried_again(cluster: Cluster, note: Note) -> None:
+    attempts_under_kills(cluster, note, KILLS)
