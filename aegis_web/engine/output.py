@@ -10,7 +10,7 @@ import logging
 import sys
 import zlib
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from threading import Lock
@@ -45,6 +45,7 @@ class Output:
         self._tail_size = 0
         self._left_out = 0
         self._partial: dict[str, str] = {}
+        self.heard: Callable[[], None] | None = None  # called after each line
         self._own = self._received = False  # whether lines came by `line`, by `receive`
         if attempt > 1:
             self.line("attempt", f"attempt {attempt} begins")
@@ -64,6 +65,8 @@ class Output:
         now = utc_now_us()
         for part in self.clean(text).split("\n"):
             self._keep(f"{now}\t{level}\t{shortened(part)}\n")
+        if self.heard is not None:
+            self.heard()
 
     def write(self, level: str, text: str) -> None:
         """Keep what a stream was given; the rest of a line waits for its end."""

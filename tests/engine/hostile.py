@@ -50,6 +50,7 @@ def tidy_at_the_end(file: str) -> None:
 
 def segfault() -> None:
     """Reaches for memory that is not its own."""
+    print("these are my last words")
     ctypes.string_at(0)
 
 
@@ -123,6 +124,15 @@ def speak_all_ways() -> None:
 def fork_and_return() -> int:
     """Comes back twice."""
     return os.fork()
+
+
+def speak_in_a_copy() -> None:
+    """Lets a copy of its process speak."""
+    if pid := os.fork():
+        os.waitpid(pid, 0)
+    else:
+        print("said by a copy", flush=True)
+        os._exit(0)
 
 
 def leave_a_program(file: str) -> None:

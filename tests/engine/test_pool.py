@@ -169,7 +169,13 @@ def test_a_process_that_dies_fails_its_run_and_harms_no_other(
 
 
 def test_a_crash_leaves_its_last_words(pool: Pool) -> None:
-    assert any("Segmentation fault" in line for line in log_of(pool.run(hostile.segfault)))
+    said = log_of(pool.run(hostile.segfault))
+    assert "these are my last words" in said
+    assert any("Segmentation fault" in line for line in said)
+
+
+def test_what_a_copy_of_the_process_prints_is_kept(pool: Pool) -> None:
+    assert log_of(pool.run(hostile.speak_in_a_copy)) == ["said by a copy"]
 
 
 def test_sys_exit_fails_the_run_and_keeps_the_process(pool: Pool) -> None:

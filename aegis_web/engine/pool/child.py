@@ -24,6 +24,7 @@ from time import monotonic
 from types import FrameType
 
 from aegis_web.clock import from_us, utc_now_us
+from aegis_web.engine import output
 from aegis_web.engine.attempt import Attempt, JobFacts, Outcome
 from aegis_web.engine.pool.frames import Message, Unpacker, pack
 from aegis_web.engine.runner import Runner, Terminated, failed
@@ -31,6 +32,7 @@ from aegis_web.errors import AegisError
 from aegis_web.runs.models import Lane, Reason
 
 TELL_SECONDS = 0.2  # how long output may wait in a child before the node hears of it
+TOLD_AT_ONCE = 100  # lines in that time that do not wait: a crash would lose them
 OUT_OF_MEMORY_SCORE = 500  # let the kernel choose a child before the node
 WIRE_BROKEN = 71  # exit code: the function closed what is not its own
 KEPT_FIELDS = [field.name for field in fields(Outcome) if field.name != "attempt"]
@@ -82,6 +84,8 @@ class Child:
         self._waiting: deque[tuple[Message, Attempt]] = deque()
         self._current: tuple[int, Attempt] | None = None
         self._leaving = False
+        self._at_once = TOLD_AT_ONCE
+        self._telling = self._terminated = False  # a message may not be torn
         self._surroundings: object = None
         self._threads = 0
 
@@ -89,6 +93,9 @@ class Child:
         """Execute what comes, until the node says that nothing more will, or this process is not
         fit for another run."""
         signal.signal(signal.SIGTERM, self._terminate)
+        os.register_at_fork(
+            after_in_child=lambda: output.current.set(None)
+        )  # a copy has the pipes only
         Thread(target=self._listen, name="aegis-ear", daemon=True).start()
         self._send({"hello": self._pid})
         self._surroundings, self._threads = surroundings(), threading.active_count()
@@ -116,11 +123,13 @@ class Child:
         begun_us = utc_now_us()
         try:
             self._runner.know(attempt.job.service, order["found_at"])
+            attempt.output.heard, self._at_once = self._said, TOLD_AT_ONCE
             outcome = self._runner.run(attempt)
         except (AegisError, Terminated) as error:  # it was stopped just before or after its body
             outcome = failed(attempt, begun_us, error)
         finally:
             self._current = None
+            attempt.output.heard = None
         if os.getpid() != self._pid:  # the function forked, and the copy came back too
             os._exit(0)
         usage = resource.getrusage(resource.RUSAGE_SELF)
@@ -159,6 +168,23 @@ class Child:
         meant for it: platforms send one to every process, and the node decides what that means."""
         current = self._current
         if current is not None and current[1].stop.is_set() and os.getpid() == self._pid:
+            if self._telling:
+                self._terminated = True
+            else:
+                raise Terminated
+
+    def _said(self) -> None:
+        """After each line of the current attempt: pass it on, unless there are very many."""
+        if self._at_once <= 0 or threading.current_thread() is not threading.main_thread():
+            return
+        self._at_once -= 1
+        self._telling = True
+        try:
+            self._tell()
+        finally:
+            self._telling = False
+        if self._terminated:
+            self._terminated = False
             raise Terminated
 
     # --- the second thread ----------------------------------------------------------------------
@@ -171,6 +197,7 @@ class Child:
             while True:
                 busy = self._current is not None or self._waiting
                 if not poll.poll(TELL_SECONDS * 1000 if busy else None):
+                    self._at_once = TOLD_AT_ONCE
                     self._tell()
                     continue
                 data = self._wire.recv(262_144)
