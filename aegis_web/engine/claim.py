@@ -18,11 +18,11 @@ from aegis_web.engine.decide import Load, Policy, Verdict, due
 from aegis_web.engine.gauge import Gauge
 from aegis_web.engine.output import Output
 from aegis_web.engine.passed import spans_of, verdicts
-from aegis_web.engine.retries import Retry
+from aegis_web.engine.retries import NEVER, Retry
 from aegis_web.engine.triggers import Trigger, from_json
 from aegis_web.errors import Invalid
 from aegis_web.jobs.models import OnLost, Overlap
-from aegis_web.registry import Registry
+from aegis_web.registry import Registry, ServiceFunction
 from aegis_web.runs.models import Kind, Lane, RunStatus
 
 CACHED_JOBS = 20_000
@@ -104,15 +104,7 @@ def known_job(row: Any, registry: Registry) -> KnownJob:
             service=row.service,
             arguments=document(row.arguments),
             timeout_seconds=row.timeout_seconds or (service.timeout_seconds if service else None),
-            retry=Retry(
-                retries=row.retries,
-                delay_seconds=row.retry_delay_seconds,
-                backoff=row.retry_backoff,
-                errors=frozenset(document(row.retry_errors)),
-                when_lost=row.on_lost == OnLost.RERUN
-                and service is not None
-                and service.idempotent,
-            ),
+            retry=retry_of(row, service),
         ),
         readable_trigger(row),
         Policy(
@@ -127,6 +119,19 @@ def known_job(row: Any, registry: Registry) -> KnownJob:
         ),
         lane_of(registry, row.service),
         row.priority,
+    )
+
+
+def retry_of(row: Any, service: ServiceFunction | None) -> Retry:
+    """The rule of a row of `jobs` about further attempts."""
+    if not row.retries and row.on_lost == OnLost.MARK:
+        return NEVER
+    return Retry(
+        retries=row.retries,
+        delay_seconds=row.retry_delay_seconds,
+        backoff=row.retry_backoff,
+        errors=frozenset(document(row.retry_errors)),
+        when_lost=row.on_lost == OnLost.RERUN and service is not None and service.idempotent,
     )
 
 
