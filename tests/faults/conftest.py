@@ -22,6 +22,11 @@ from tests.support.environment import process_environment
 from tests.support.servers import ROOT, Program
 
 SETTLE_SECONDS = 30  # within which everything open must have settled by itself
+FORESEEN = (0, -signal.SIGKILL, os.EX_CONFIG)  # stopped, killed, refused to start in words
+BEATING = (
+    "SELECT count(*) FROM nodes WHERE ended_at IS NULL"
+    " AND beat_at > (SELECT max(beat_at) FROM nodes) - 5000000"
+)
 
 
 class Nursery:
@@ -190,6 +195,9 @@ class Cluster:
         """End all nodes as a platform does; each must end well."""
         nodes = self.living()
         wait_until(lambda: all(node.running() for node in nodes), SETTLE_SECONDS)
+        wait_until(lambda: self.read(BEATING)[0][0] == len(nodes), SETTLE_SECONDS)
+        for node in self.nodes:  # none has ended but by the hand of a test
+            assert node in nodes or node.ends() in FORESEEN, node.output()
         for node in nodes:
             node.send(signal.SIGTERM)
         for node in nodes:

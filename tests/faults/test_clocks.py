@@ -112,6 +112,7 @@ def test_clock_set(cluster: Cluster, tmp_path: Path, note: Note) -> None:
         "FAKETIME_TIMESTAMP_FILE": str(clock),
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         "FAKETIME_NO_CACHE": "1",
+        "PYTHONPATH": str(Path(__file__).with_name("under_libfaketime")),
     }
     both(cluster)
     clock.write_text("-86400")
