@@ -235,6 +235,17 @@ def test_a_waiting_attempt_that_is_stopped_never_begins(pool: Pool, tmp_path: Pa
     assert not (tmp_path / "never").exists()
 
 
+def test_a_stop_is_kept_when_a_child_refuses_the_attempt(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(pool.pulse, "fence", lambda: monotonic() - 0.1)
+    refused = pool.start(hostile.tidy_at_the_end, file=str(tmp_path / "never"))
+    pool.wait(lambda: pool.executor._crew.busy())  # a child is being born, which will refuse it
+    pool.executor.stop(refused, Reason.STOPPED)
+    assert pool.outcome(refused).status is RunStatus.CANCELLED
+    assert not (tmp_path / "never").exists()
+
+
 # --- what it says -----------------------------------------------------------------------------
 
 

@@ -226,10 +226,16 @@ class ProcessExecutor:
 
     def requeue(self, attempts: Iterable[Attempt]) -> None:
         now = monotonic()
+        asked = []
         with self._lock:
             for attempt in reversed(list(attempts)):
                 attempt.begun_at = None
-                self._queue.appendleft((now, attempt))
+                if attempt.stop.is_set():  # the child that was told so will not execute it
+                    asked.append(attempt)
+                else:
+                    self._queue.appendleft((now, attempt))
+        for attempt in asked:
+            self.report(stopped(attempt, utc_now_us()))
 
     def send_back(self, attempts: Iterable[Attempt]) -> None:
         with self._lock:
