@@ -9,7 +9,6 @@ from aegis_web.engine import changes
 from aegis_web.engine.scheduler import LedgerScheduler
 from aegis_web.errors import Invalid
 from aegis_web.jobs.models import CatchUp, Job, JobState, Origin
-from aegis_web.runs.models import RunStatus
 from tests.engine import functions
 from tests.engine.conftest import ALICE, EngineNode, MakeNode
 from tests.support.clocks import wait_until

@@ -103,8 +103,7 @@ def test_a_stop_waits_for_what_is_being_handed_over(
             promoted.set()
             wait_until(lambda: inner.draining)
         real(attempts)
-        for attempt in attempts:
-            wait_until(lambda: attempt.begun_at)  # else it would be queued again
+        wait_until(lambda: all(attempt.begun_at for attempt in attempts))  # else it is queued again
 
     monkeypatch.setattr(inner, "_hand_over", hand_over)
     run_id = node.request(node.add(functions.pause_for, arguments={"length": "PT0.5S"}))
