@@ -4,15 +4,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Event
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from aegis_web.engine.output import Output
 from aegis_web.engine.retries import NEVER, Retry
 from aegis_web.runs.models import Lane, Reason, RunStatus
 
 
-@dataclass(frozen=True)
-class JobFacts:
+class JobFacts(NamedTuple):
     """What the engine needs to know of a job, as of one revision of it."""
 
     id: int
@@ -49,8 +48,7 @@ class Attempt:
         return limit is not None and elapsed_us >= limit * 1_000_000
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """How one attempt ended."""
 
     attempt: Attempt

@@ -6,7 +6,9 @@ import random
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
@@ -14,10 +16,10 @@ from aegis_web.clock import from_us
 from aegis_web.engine import ledger
 from aegis_web.engine.attempt import Attempt, JobFacts
 from aegis_web.engine.blackouts import Blackout, parse_blackouts
-from aegis_web.engine.decide import Load, Policy, Verdict, due
+from aegis_web.engine.decide import BACKLOG_CAP, Load, Policy, Verdict, due
 from aegis_web.engine.gauge import Gauge
 from aegis_web.engine.output import Output
-from aegis_web.engine.passed import spans_of, verdicts
+from aegis_web.engine.passed import Span, spans_of, verdicts
 from aegis_web.engine.retries import NEVER, Retry
 from aegis_web.engine.triggers import Trigger, from_json
 from aegis_web.errors import Invalid
@@ -30,13 +32,15 @@ SPARE = 20  # queued rows looked at beyond the room there is: some may not run y
 PAGES = 10  # looks in one turn
 IDLE = Load()
 
+Ruling = tuple[datetime | None, list[Verdict]]
+
+LANE_OF = {int(lane): lane for lane in Lane}
 LANES = {"thread": Lane.THREAD, "loop": Lane.LOOP, "process": Lane.PROCESS}
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class KnownJob:
+class KnownJob(NamedTuple):
     """One revision of a job, parsed."""
 
     facts: JobFacts
@@ -82,13 +86,14 @@ class JobCache:
 
     def _load(self, connection: Connection, ids: list[int]) -> None:
         select = f"""
-            SELECT id, revision, key, name, service, arguments, problem, "trigger",
-                   grace_seconds, overlap, max_running, catch_up, timeout_seconds, jitter_seconds,
-                   priority, queue_limit, skip_next_at, retries, retry_delay_seconds, retry_backoff,
-                   retry_errors, on_lost
+            SELECT id, revision, key, name, service, CAST(arguments AS text) AS arguments, problem,
+                   CAST("trigger" AS text) AS "trigger", grace_seconds, overlap, max_running,
+                   catch_up, timeout_seconds, jitter_seconds, priority, queue_limit, skip_next_at,
+                   retries, retry_delay_seconds, retry_backoff,
+                   CAST(retry_errors AS text) AS retry_errors, on_lost
             FROM jobs WHERE {ledger.dialect_of(connection).among("id")}
         """
-        for row in ledger.execute(connection, select, ids):
+        for row in ledger.fetch(connection, select, ids):
             self._jobs[row.id] = known_job(row, self._registry)
 
 
@@ -102,24 +107,34 @@ def known_job(row: Any, registry: Registry) -> KnownJob:
             key=row.key,
             name=row.name,
             service=row.service,
-            arguments=document(row.arguments),
+            arguments=json.loads(row.arguments),
             timeout_seconds=row.timeout_seconds or (service.timeout_seconds if service else None),
             retry=retry_of(row, service),
         ),
         readable_trigger(row),
-        Policy(
-            grace_seconds=row.grace_seconds,
-            overlap=row.overlap,
-            max_running=row.max_running,
-            catch_up=row.catch_up,
-            jitter_seconds=row.jitter_seconds,
-            queue_limit=row.queue_limit,
-            skip_at=None if row.skip_next_at is None else from_us(row.skip_next_at),
-            broken=row.problem is not None or service is None,
+        policy_of(
+            row.grace_seconds,
+            row.overlap,
+            row.max_running,
+            row.catch_up,
+            row.jitter_seconds,
+            row.queue_limit,
+            None if row.skip_next_at is None else from_us(row.skip_next_at),
+            row.problem is not None or service is None,
         ),
-        lane_of(registry, row.service),
+        Lane.THREAD if service is None else LANES[service.runs_in],
         row.priority,
     )
+
+
+# Jobs with the same rules share them, so that a herd is judged once: see `Rulings`.
+policy_of = lru_cache(maxsize=1024)(Policy)
+
+
+@lru_cache(maxsize=4096)
+def trigger_of(text: str) -> Trigger:
+    """The trigger that a row of `jobs` describes. Raises: Invalid when it cannot be read."""
+    return from_json(json.loads(text))
 
 
 def retry_of(row: Any, service: ServiceFunction | None) -> Retry:
@@ -130,7 +145,7 @@ def retry_of(row: Any, service: ServiceFunction | None) -> Retry:
         retries=row.retries,
         delay_seconds=row.retry_delay_seconds,
         backoff=row.retry_backoff,
-        errors=frozenset(document(row.retry_errors)),
+        errors=frozenset(json.loads(row.retry_errors)),
         when_lost=row.on_lost == OnLost.RERUN and service is not None and service.idempotent,
     )
 
@@ -138,15 +153,10 @@ def retry_of(row: Any, service: ServiceFunction | None) -> Retry:
 def readable_trigger(row: Any) -> Trigger | None:
     """The trigger of a row of `jobs`; None, and a line in the log, where it cannot be read."""
     try:
-        return from_json(document(row.trigger))
+        return trigger_of(row.trigger)
     except Invalid as error:
         log.error("the trigger of job %s (%s) cannot be read: %s", row.id, row.name, error)
         return None
-
-
-def document(value: Any) -> Any:
-    """A JSON column's value, whether or not the driver has parsed it."""
-    return json.loads(value) if isinstance(value, str) else value
 
 
 def lane_of(registry: Registry, service: str) -> Lane:
@@ -176,23 +186,21 @@ def claim(
     forbidden = blackouts(connection, {row.calendar_id for row in rows if row.calendar_id})
     spans = spans_of(ledger.pauses_after(connection, rows[0].next_run_at))
     room = begun_with = gauge.room(connection)
+    rulings = Rulings(from_us(now), spans, forbidden)
     claims: list[ledger.Claim] = []
-    cursors = {}
+    cursors: dict[int, datetime | None] = {}
     replaced = []
     for row in rows:
         job = jobs[row.id]
         if job.trigger is None:
             continue
-        fires = due(job.trigger, from_us(row.next_run_at), from_us(now))
-        found = verdicts(
-            fires,
+        cursors[row.id], found = rulings.of(
+            job.trigger,
             job.policy,
-            from_us(now),
+            row.next_run_at,
+            row.calendar_id,
             loads.get(row.id, IDLE),
-            random.random(),  # noqa: S311
             room,
-            spans,
-            forbidden.get(row.calendar_id, ()),
         )
         for verdict in found:
             claims.append(ledger.Claim(row.id, job.lane, job.priority, verdict))
@@ -202,13 +210,55 @@ def claim(
                 settled.append(Settled(job.facts, verdict))
         if job.policy.overlap == Overlap.REPLACE and row.id in loads and begins(found):
             replaced.append(row.id)
-        cursors[row.id] = fires.next_run_at
     if replaced:
         ledger.replace_runs(connection, replaced, now)
     ledger.insert_runs(connection, claims, now)
     gauge.add(begun_with - room)
     ledger.advance(connection, cursors)
     return len(cursors)
+
+
+class Rulings:
+    """What becomes of due fire times in one claim; of jobs that are alike it is found once."""
+
+    def __init__(
+        self,
+        now: datetime,
+        spans: Sequence[Span],
+        forbidden: Mapping[int, Sequence[Blackout]],
+    ) -> None:
+        self._now, self._spans, self._forbidden = now, spans, forbidden
+        self._known: dict[tuple[int, int, int, int | None], Ruling] = {}
+
+    def of(
+        self,
+        trigger: Trigger,
+        policy: Policy,
+        cursor: int,
+        calendar_id: int | None,
+        load: Load,
+        room: int,
+    ) -> Ruling:
+        """The next cursor and the verdicts about a job due since `cursor`."""
+        alike = load is IDLE and room > BACKLOG_CAP and not policy.jitter_seconds
+        key = (id(trigger), id(policy), cursor, calendar_id)
+        if alike and (known := self._known.get(key)):
+            return known
+        fires = due(trigger, from_us(cursor), self._now)
+        found = verdicts(
+            fires,
+            policy,
+            self._now,
+            load,
+            random.random(),  # noqa: S311
+            room,
+            self._spans,
+            self._forbidden.get(calendar_id or 0, ()),
+        )
+        ruling = fires.next_run_at, found
+        if alike:
+            self._known[key] = ruling
+        return ruling
 
 
 def blackouts(connection: Connection, calendar_ids: set[int]) -> dict[int, Sequence[Blackout]]:
@@ -260,7 +310,7 @@ def pick(
     running = ledger.running_counts(connection, sorted({row.job_id for row in rows}))
     chosen = []
     for row in rows:
-        lane = Lane(row.lane)
+        lane = LANE_OF[row.lane]
         number = running.get(row.job_id, 0)
         if lane not in left or (row.overlap != Overlap.RUN and number >= row.max_running):
             continue
@@ -294,7 +344,7 @@ def attempts(
             job=jobs[row.job_id].facts,
             fire_at=None if row.fire_at is None else from_us(row.fire_at),
             requested_by=row.requested_by,
-            lane=Lane(row.lane),
+            lane=LANE_OF[row.lane],
             arguments=given.get(row.id, jobs[row.job_id].facts.arguments),
             output=Output(row.attempt),
         )

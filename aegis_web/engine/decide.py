@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from aegis_web.engine.triggers import Trigger
 from aegis_web.jobs.models import CatchUp, Overlap
@@ -39,8 +40,7 @@ class Load:
     queued: int = 0  # of the job
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """The row that one fire time gets. QUEUED means: it may run."""
 
     fire_at: datetime

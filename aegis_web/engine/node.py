@@ -185,7 +185,7 @@ class Node:
         self._hand_over(attempts)
         full = due >= self._batch
         self._batch = min(self._batch * 4, LARGEST_BATCH) if full else FIRST_BATCH
-        self._window = min(2 * len(done), LARGEST_WINDOW)
+        self._window = min(4 * len(done), LARGEST_WINDOW)
         return full or resumed == RESUMED
 
     def _resume_ended(self, connection: Connection) -> int:
@@ -205,7 +205,7 @@ class Node:
 
     def _room(self) -> dict[Lane, int]:
         """How many attempts each executor takes now: its free places, and while runs are short
-        twice as many again as have just ended."""
+        four times as many again as have just ended."""
         if not self.pulse.fresh():
             return {}
         return {lane: executor.room() + self._window for lane, executor in self.executors.items()}

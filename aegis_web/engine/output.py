@@ -10,8 +10,7 @@ import logging
 import sys
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
 from threading import Lock
 from typing import Any, TextIO
@@ -176,17 +175,6 @@ def shortened(line: str) -> str:
 current: ContextVar[Output | None] = ContextVar("output", default=None)
 
 
-@contextmanager
-def captured(output: Output) -> Iterator[None]:
-    """Send what this thread or task logs and prints to `output` meanwhile."""
-    install()  # again, in case somebody has replaced the streams meanwhile
-    token = current.set(output)
-    try:
-        yield
-    finally:
-        current.reset(token)
-
-
 class StreamProxy:
     """Stands in for sys.stdout or sys.stderr: inside a run it writes to the run's output."""
 
@@ -228,15 +216,17 @@ class CaptureHandler(logging.Handler):
             self.handleError(record)
 
 
+HANDLER = CaptureHandler()
+HANDLER.setFormatter(logging.Formatter("%(message)s"))
+
+
 def install() -> None:
     """Catch output of runs in this process from now on. Doing it twice does nothing."""
     if not isinstance(sys.stdout, StreamProxy):
         sys.stdout = StreamProxy(sys.stdout, "out")
     if not isinstance(sys.stderr, StreamProxy):
         sys.stderr = StreamProxy(sys.stderr, "err")
-    root = logging.getLogger()
-    if not any(isinstance(handler, CaptureHandler) for handler in root.handlers):
-        handler = CaptureHandler()
-        handler.setFormatter(logging.Formatter("%(message)s"))
-        root.addHandler(handler)
+    root = logging.root
+    if HANDLER not in root.handlers:
+        root.addHandler(HANDLER)
         root.setLevel(min(root.level or logging.INFO, logging.INFO))

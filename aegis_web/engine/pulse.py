@@ -75,10 +75,12 @@ class Pulse:
 
     def admits(self, node_id: int) -> bool:
         """Whether an attempt promoted under `node_id` may begin; waits for a fresh beat."""
-        with self._changed:
-            while not self.fresh() and not self._closed:
-                self._changed.wait(BEAT_SECONDS)
-            return self._node_id == node_id and not self._closed
+        if not self.fresh():
+            with self._changed:
+                while not self.fresh() and not self._closed:
+                    self._changed.wait(BEAT_SECONDS)
+        # Looked at after `fresh`, since `begin` sets it before the beat that makes it fresh.
+        return self._node_id == node_id and not self._closed
 
     def close(self) -> None:
         """Let nobody wait any longer; nothing begins from now on."""

@@ -6,12 +6,13 @@ import json
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import Any
 
 from aegis_web.clock import utc_now_us
 from aegis_web.context import RunContext, running
+from aegis_web.engine import output
 from aegis_web.engine.attempt import Attempt, Outcome
-from aegis_web.engine.output import captured
 from aegis_web.engine.retries import names_of
 from aegis_web.errors import AegisError
 from aegis_web.registry import Registry, ServiceFunction
@@ -40,7 +41,7 @@ class Runner:
         if attempt.stop.is_set():  # before it began
             return stopped(attempt, started)
         try:
-            with captured(attempt.output), self._scope(), told(attempt):
+            with inside(attempt), self._scope():
                 function, arguments = self._open(attempt)
                 value = function.function(**arguments)
                 if inspect.iscoroutine(value):  # a decorated `async def` looks like a plain one
@@ -53,7 +54,7 @@ class Runner:
         """Execute an `async def` function on this loop; a cancelled task ends as asked."""
         started = utc_now_us()
         try:
-            with captured(attempt.output), self._scope(), told(attempt):
+            with inside(attempt), self._scope():
                 function, arguments = self._open(attempt)
                 async with asyncio.timeout(attempt.job.timeout_seconds):
                     if function.is_async:
@@ -82,23 +83,30 @@ class Runner:
 
 
 @contextmanager
-def told(attempt: Attempt) -> Iterator[None]:
-    """Let `current_run()` answer for this attempt meanwhile."""
-    context = RunContext(
+def inside(attempt: Attempt) -> Iterator[None]:
+    """Keep what this thread or task logs and prints meanwhile, and let `current_run()` answer."""
+    output.install()  # again, in case somebody has replaced the streams meanwhile
+    kept = output.current.set(attempt.output)
+    told = running.set(context_of(attempt))
+    try:
+        yield
+    finally:
+        running.reset(told)
+        output.current.reset(kept)
+
+
+def context_of(attempt: Attempt) -> RunContext:
+    """What the function of an attempt may know."""
+    return RunContext(
         run_id=attempt.run_id,
         job_id=attempt.job.id,
         job_name=attempt.job.name,
         fire_time=attempt.fire_at,
         attempt=attempt.number,
         requested_by=attempt.requested_by,
-        report=lambda done, total, message: report(attempt, done, total, message),
+        report=partial(report, attempt),
         stop=attempt.stop,
     )
-    token = running.set(context)
-    try:
-        yield
-    finally:
-        running.reset(token)
 
 
 def report(attempt: Attempt, done: float, total: float | None, message: str) -> None:

@@ -196,7 +196,7 @@ class LedgerScheduler(BackgroundScheduler):
 
     def wakeup(self) -> None:
         """Look at once instead of at the next half second."""
-        if self._event is not None:
+        if self._event is not None and not self._event.is_set():  # `set` costs a lock
             self._event.set()
 
     # --- life ---------------------------------------------------------------------------------

@@ -125,6 +125,8 @@ class Arguments:
 
         Raises: Invalid when they no longer fit; AegisError when a secret cannot be decrypted.
         """
+        if not stored and not self.parameters:
+            return OpenedArguments({}, ())
         errors: Errors = {}
         kwargs = self._validate(self.unseal(stored, vault), errors)
         if errors:

@@ -102,6 +102,12 @@ class Run(Model):
             postgresql_where=text("status = 1"),
         ),
         Index(
+            "ix_runs_stop",
+            "node_id",
+            sqlite_where=text("status = 1 AND stop_at IS NOT NULL"),
+            postgresql_where=text("status = 1 AND stop_at IS NOT NULL"),
+        ),
+        Index(
             "ix_runs_queued",
             "lane",
             "priority",

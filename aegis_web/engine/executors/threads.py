@@ -3,7 +3,8 @@
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable
-from threading import Condition, Thread
+from contextlib import suppress
+from threading import Condition, Lock, Thread
 from time import monotonic
 
 from aegis_web.engine.attempt import Attempt, Outcome
@@ -25,7 +26,7 @@ class ThreadExecutor:
         self, size: int, runner: Runner, pulse: Pulse, report: Callable[[Outcome], None]
     ) -> None:
         self._size, self._runner, self._pulse, self._report = size, runner, pulse, report
-        self._changed = Condition()
+        self._changed = Condition(Lock())
         self._queue: deque[tuple[float, Attempt]] = deque()
         self._threads = self._idle = 0
         self._closed = False
@@ -56,9 +57,16 @@ class ThreadExecutor:
 
     def withdraw(self, seconds: float) -> list[Attempt]:
         latest = monotonic() - seconds
-        with self._changed:
-            waiting = [attempt for since, attempt in self._queue if since <= latest]
-            self._queue = deque(item for item in self._queue if item[0] > latest)
+        waiting: list[Attempt] = []
+        with suppress(IndexError):
+            while self._queue[0][0] <= latest:
+                since, attempt = self._queue.popleft()
+                if since > latest:  # a worker took the one looked at
+                    with self._changed:
+                        self._queue.appendleft((since, attempt))
+                        self._changed.notify()
+                    break
+                waiting.append(attempt)
         return waiting
 
     def stop(self, attempt: Attempt, reason: Reason) -> None:
@@ -71,16 +79,18 @@ class ThreadExecutor:
             self._changed.notify_all()
 
     def _next(self) -> Attempt | None:
-        with self._changed:
-            self._idle += 1
-            while not self._queue:
+        while True:
+            with suppress(IndexError):
+                return self._queue.popleft()[1]  # without the lock: that is atomic
+            with self._changed:
+                if self._queue:
+                    continue
+                self._idle += 1
                 woken = not self._closed and self._changed.wait(IDLE_SECONDS)
+                self._idle -= 1
                 if not woken and not self._queue:
-                    self._idle -= 1
                     self._threads -= 1
                     return None
-            self._idle -= 1
-            return self._queue.popleft()[1]
 
     def _work(self) -> None:
         while (attempt := self._next()) is not None:

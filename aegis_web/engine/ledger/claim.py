@@ -1,16 +1,15 @@
 """From due jobs to rows: what is due, what is open, the rows, the cursors."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
 from aegis_web.clock import to_us
 from aegis_web.engine.decide import Load, Verdict
 from aegis_web.engine.ledger.finish import count
-from aegis_web.engine.ledger.sql import Row, dialect_of, execute, optional_us
+from aegis_web.engine.ledger.sql import Row, dialect_of, execute, fetch, optional_us
 from aegis_web.runs.models import Lane, Reason, RunStatus
 
 
@@ -26,7 +25,7 @@ def due_jobs(connection: Connection, now: int, limit: int) -> list[Row]:
               AND deleted_at IS NULL
         ORDER BY next_run_at LIMIT ? {dialect.skip_locked.format("jobs")}
     """
-    return list(execute(connection, select, now, limit).all())
+    return fetch(connection, select, now, limit)
 
 
 def open_runs(connection: Connection, job_ids: list[int]) -> dict[int, Load]:
@@ -35,7 +34,7 @@ def open_runs(connection: Connection, job_ids: list[int]) -> dict[int, Load]:
         SELECT job_id, sum(status) AS running, count(*) AS n FROM runs
         WHERE status < 2 AND {dialect_of(connection).among("job_id")} GROUP BY job_id
     """  # a running one has the status 1, a queued one 0
-    rows = execute(connection, select, job_ids)
+    rows = fetch(connection, select, job_ids)
     return {row.job_id: Load(row.running, row.n - row.running) for row in rows}
 
 
@@ -67,8 +66,7 @@ def replace_runs(connection: Connection, job_ids: list[int], now: int) -> None:
     execute(connection, stop, now, Reason.REPLACED.value, job_ids)
 
 
-@dataclass(frozen=True)
-class Claim:
+class Claim(NamedTuple):
     """One verdict about one job, ready to become a row."""
 
     job_id: int
@@ -86,29 +84,30 @@ def insert_runs(connection: Connection, claims: Sequence[Claim], now: int) -> No
                queued, not_before, finished, first, number
         FROM ({
         dialect_of(connection).rows(
-            "job bigint, fire bigint, kind int, status int, reason text, lane int, priority int, "
+            "job bigint, lane int, priority int, fire bigint, kind int, status int, reason text, "
             "queued bigint, not_before bigint, finished bigint, first bigint, number int"
         )
     }) AS v WHERE true
         ON CONFLICT (job_id, fire_at) DO NOTHING RETURNING job_id, status, range_count
     """
-    rows = [claim_row(claim, now) for claim in claims]
+    ends: dict[int, list[Any]] = {}
+    rows = []
+    for claim in claims:  # many share one verdict
+        if (end := ends.get(id(claim.verdict))) is None:
+            end = ends[id(claim.verdict)] = verdict_columns(claim.verdict, now)
+        rows.append([claim.job_id, int(claim.lane), claim.priority, *end])
     inserted = execute(connection, insert, rows).all()
     settled = [row for row in inserted if row.status != RunStatus.QUEUED]
     count(connection, now, ((r.job_id, RunStatus(r.status), r.range_count or 1) for r in settled))
 
 
-def claim_row(claim: Claim, now: int) -> list[Any]:
-    """The JSON row of one claim, in the column order of `insert_runs`."""
-    v = claim.verdict
+def verdict_columns(v: Verdict, now: int) -> list[Any]:
+    """The columns of `insert_runs` that a verdict fills."""
     return [
-        claim.job_id,
         to_us(v.fire_at),
         int(v.kind),
         int(v.status),
         v.reason,
-        int(claim.lane),
-        claim.priority,
         now,
         optional_us(v.not_before),
         None if v.status is RunStatus.QUEUED else now,

@@ -45,7 +45,7 @@ def finish(connection: Connection, outcomes: Sequence[Outcome], now: int) -> set
         ]
         for o in outcomes
     ]
-    done = {row.id for row in execute(connection, update, rows)}
+    done = set(execute(connection, update, rows).scalars().all())
     kept = [o for o in outcomes if o.attempt.run_id in done]
     store_details(connection, kept)
     count(connection, now, ((o.attempt.job.id, o.status, 1) for o in kept))

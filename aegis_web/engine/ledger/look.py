@@ -33,7 +33,8 @@ def look(connection: Connection, node_id: int) -> Look:
         SELECT {clock} AS now,
           (SELECT min(next_run_at) FROM jobs WHERE state = 'active' AND next_run_at IS NOT NULL
              AND deleted_at IS NULL) AS due,
-          (SELECT min(coalesce(not_before, 0)) FROM runs WHERE status = 0) AS queued,
+          CASE WHEN EXISTS (SELECT 1 FROM runs WHERE status = 0 AND not_before IS NULL) THEN 0
+               ELSE (SELECT min(not_before) FROM runs WHERE status = 0) END AS queued,
           (SELECT min(pause_until) FROM jobs WHERE pause_until IS NOT NULL AND state = 'paused'
              AND deleted_at IS NULL) AS resume,
           {LATEST_PAUSE} AS paused

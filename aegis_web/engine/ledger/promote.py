@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from aegis_web.engine.attempt import Attempt
 from aegis_web.engine.ledger.finish import count
-from aegis_web.engine.ledger.sql import Row, dialect_of, execute
+from aegis_web.engine.ledger.sql import Row, dialect_of, execute, fetch
 from aegis_web.runs.models import Lane, Reason, RunStatus
 
 
@@ -35,7 +35,7 @@ def waiting(
                       WHERE o.status = 1 AND k.group_name = g.name)))
         ORDER BY r.priority, r.id LIMIT ? {dialect.skip_locked.format("r, j")}
     """
-    return list(execute(connection, select, *after, now, limit).all())
+    return fetch(connection, select, *after, now, limit)
 
 
 def running_counts(connection: Connection, job_ids: list[int]) -> dict[int, int]:
@@ -44,7 +44,7 @@ def running_counts(connection: Connection, job_ids: list[int]) -> dict[int, int]
         SELECT job_id, count(*) AS n FROM runs
         WHERE status = 1 AND {dialect_of(connection).among("job_id")} GROUP BY job_id
     """
-    return {row.job_id: row.n for row in execute(connection, select, job_ids)}
+    return {row.job_id: row.n for row in fetch(connection, select, job_ids)}
 
 
 def group_rooms(connection: Connection, names: list[str]) -> dict[str, int]:
@@ -72,7 +72,7 @@ def promote(connection: Connection, run_ids: list[int], node_id: int, now: int) 
         UPDATE runs SET status = 1, node_id = ?, started_at = ?
         WHERE status = 0 AND {dialect_of(connection).among("id")} RETURNING id
     """
-    return {row.id for row in execute(connection, update, node_id, now, run_ids)}
+    return set(execute(connection, update, node_id, now, run_ids).scalars().all())
 
 
 def give_back(connection: Connection, attempts: Sequence[Attempt], now: int) -> None:

@@ -1,8 +1,10 @@
 """How the ledger speaks to both databases: marks, many rows in one parameter, locks, the clock."""
 
 import json
-from collections.abc import Iterable
+from collections import namedtuple
+from collections.abc import Callable, Iterable
 from datetime import datetime
+from functools import lru_cache, partial
 from typing import Any
 
 from sqlalchemy import Connection
@@ -58,6 +60,21 @@ def execute(connection: Connection, text: str, *parameters: Any) -> Any:
     dialect = DIALECTS[connection.dialect.name]
     values = tuple(json.dumps(p) if isinstance(p, list) else p for p in parameters)
     return connection.exec_driver_sql(dialect.sql(text), values)
+
+
+def fetch(connection: Connection, text: str, *parameters: Any) -> list[Row]:
+    """The rows of `execute` as named tuples, straight from the driver: many rows cost little."""
+    result = execute(connection, text, *parameters)
+    make = maker(tuple(column[0] for column in result.cursor.description))
+    rows = list(map(make, result.cursor.fetchall()))
+    result.close()
+    return rows
+
+
+@lru_cache(maxsize=256)
+def maker(columns: tuple[str, ...]) -> Callable[[Any], Row]:
+    """What turns a tuple into a named one."""
+    return partial(tuple.__new__, namedtuple("Row", columns))
 
 
 def dialect_of(connection: Connection) -> Dialect:

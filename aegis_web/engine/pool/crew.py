@@ -12,7 +12,6 @@ import selectors
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import replace
 from signal import SIGKILL, SIGTERM
 from time import monotonic
 from typing import Any, Protocol
@@ -339,7 +338,7 @@ class Crew:
         if code is None:
             return outcome
         spent = max(0, message["cpu_us"] - child.spent_us)
-        return replace(outcome, exit_code=code, cpu_us=spent, peak_kb=message["peak_kb"])
+        return outcome._replace(exit_code=code, cpu_us=spent, peak_kb=message["peak_kb"])
 
     def lose_guardian(self, *, reporting: bool = True) -> None:
         """End the guardian and with it every child."""
