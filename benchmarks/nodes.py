@@ -1,5 +1,6 @@
 """A node of the product for benchmarks: the engine on a fresh database, without pages."""
 
+import gc
 import os
 import threading
 import time
@@ -103,6 +104,7 @@ class BenchmarkNode:
             update = text("UPDATE jobs SET next_run_at = :due")
             connection.execute(update, {"due": micros(due)})
         self.scheduler.wakeup()
+        gc.freeze()  # as the server does after its start
         return due
 
     def seconds_until_recorded(self, due: datetime) -> float:

@@ -4,6 +4,7 @@ APScheduler is the clock and the words its users know; what is due, what ran and
 is decided and written by the node's turns.
 """
 
+import gc
 import importlib
 import logging
 import os
@@ -383,4 +384,5 @@ def start_engine(app: Flask, *, paused: bool = False) -> LedgerScheduler:
         for refused in app.extensions["aegis.registry"].refused:
             log.error("refused: %s", refused)
         scheduler.start(paused=paused)
+    gc.freeze()  # what is there now stays: the collector need not look at it again in each herd
     return scheduler

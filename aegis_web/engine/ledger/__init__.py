@@ -1,8 +1,8 @@
 """The SQL of the ledger: claim, promote, finish, take over, count, beat.
 
 Every function runs inside the caller's transaction on the writing engine and commits nothing.
-Many rows travel as one JSON parameter, so that each step is one statement on both databases; what
-differs between the two stands in `Dialect`. Instants are microseconds since the epoch here.
+Many rows travel in one statement: as JSON on SQLite, as arrays on PostgreSQL; what differs between
+the two stands in `Dialect`. Instants are microseconds since the epoch here.
 """
 
 from aegis_web.engine.ledger.again import Former, queue_again, running_of

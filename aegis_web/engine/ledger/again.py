@@ -72,6 +72,8 @@ def live_jobs(connection: Connection, job_ids: list[int]) -> set[int]:
 
 def keep_attempts(connection: Connection, formers: Sequence[Former]) -> None:
     """Write down attempts that others follow."""
+    if not formers:
+        return
     insert = f"""
         INSERT INTO attempts (run_id, number, status, reason, node_id, started_at, finished_at,
                               error, traceback, cpu_us, peak_kb, exit_code)

@@ -77,6 +77,8 @@ class Claim(NamedTuple):
 
 def insert_runs(connection: Connection, claims: Sequence[Claim], now: int) -> None:
     """Write the rows of a claim. A fire time that has its row already keeps it."""
+    if not claims:
+        return
     insert = f"""
         INSERT INTO runs (job_id, fire_at, kind, status, reason, lane, priority, attempt,
                           queued_at, not_before, finished_at, range_from, range_count)
@@ -121,6 +123,8 @@ def advance(connection: Connection, cursors: Mapping[int, datetime | None]) -> N
 
     A wish to skip one fire time goes with it.
     """
+    if not cursors:
+        return
     update = f"""
         WITH v AS ({dialect_of(connection).rows("id bigint, next bigint")})
         UPDATE jobs SET next_run_at = v.next,

@@ -15,6 +15,8 @@ HOUR_US = 3_600_000_000
 
 def finish(connection: Connection, outcomes: Sequence[Outcome], now: int) -> set[int]:
     """Store how attempts ended for good; the runs that were still theirs, as numbers."""
+    if not outcomes:
+        return set()
     update = f"""
         WITH v AS ({
         dialect_of(connection).rows(

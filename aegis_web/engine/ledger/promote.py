@@ -55,12 +55,12 @@ def group_rooms(connection: Connection, names: list[str]) -> dict[str, int]:
     dialect = dialect_of(connection)
     lock = f"""
         SELECT g.name, g.max_running FROM groups g
-        WHERE {dialect.among_texts("g.name")} {dialect.skip_locked.format("g")}
+        WHERE {dialect.among("g.name", "text")} {dialect.skip_locked.format("g")}
     """
     limits = {row.name: row.max_running for row in execute(connection, lock, names)}
     select = f"""
         SELECT j.group_name, count(*) AS n FROM runs r JOIN jobs j ON j.id = r.job_id
-        WHERE r.status = 1 AND {dialect.among_texts("j.group_name")} GROUP BY j.group_name
+        WHERE r.status = 1 AND {dialect.among("j.group_name", "text")} GROUP BY j.group_name
     """
     running = {row.group_name: row.n for row in execute(connection, select, names)}
     return {name: limit - running.get(name, 0) for name, limit in limits.items()}

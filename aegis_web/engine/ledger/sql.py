@@ -26,40 +26,43 @@ class Dialect:
         return text if self.is_sqlite else text.replace("?", "%s")
 
     def rows(self, columns: str) -> str:
-        """A SELECT of the rows in one JSON parameter: `columns` like `id bigint, error text`."""
-        pairs = [column.split() for column in columns.split(",")]
+        """A SELECT of the rows in one parameter: `columns` like `id bigint, error text`."""
+        names, kinds = zip(*(column.split() for column in columns.split(",")), strict=True)
         if self.is_sqlite:
-            picks = (f"json_extract(value, '$[{i}]') AS {name}" for i, (name, _) in numbered(pairs))
+            picks = (f"json_extract(value, '$[{i}]') AS {name}" for i, name in enumerate(names))
             return f"SELECT {', '.join(picks)} FROM json_each(?)"
-        picks = (f"(value->>{i})::{kind} AS {name}" for i, (name, kind) in numbered(pairs))
-        return f"SELECT {', '.join(picks)} FROM json_array_elements(?::json)"
+        arrays = (f"?::{kind}[]" for kind in kinds)
+        return f"SELECT * FROM unnest({', '.join(arrays)}) AS given({', '.join(names)})"
 
-    def among(self, column: str) -> str:
-        """A condition: `column` is one of the integers in one JSON parameter."""
+    def among(self, column: str, kind: str = "bigint") -> str:
+        """A condition: `column` is one of the values in one parameter, a list."""
         if self.is_sqlite:
             return f"{column} IN (SELECT value FROM json_each(?))"
-        return f"{column} IN (SELECT value::text::bigint FROM json_array_elements(?::json))"
+        return f"{column} = ANY(?::{kind}[])"
 
-    def among_texts(self, column: str) -> str:
-        """A condition: `column` is one of the texts in one JSON parameter."""
+    def values(self, parameters: Iterable[Any]) -> tuple[Any, ...]:
+        """The driver's values: lists as JSON here, as arrays there; rows as one array each column.
+
+        Rows must not be empty.
+        """
         if self.is_sqlite:
-            return f"{column} IN (SELECT value FROM json_each(?))"
-        return f"{column} IN (SELECT value FROM json_array_elements_text(?::json))"
-
-
-def numbered(pairs: list[list[str]]) -> Iterable[tuple[int, list[str]]]:
-    """The column pairs with their places in the JSON rows."""
-    return enumerate(pairs)
+            return tuple(json.dumps(p) if isinstance(p, list) else p for p in parameters)
+        found: list[Any] = []
+        for parameter in parameters:
+            if isinstance(parameter, list) and parameter and isinstance(parameter[0], list):
+                found += map(list, zip(*parameter, strict=True))
+            else:
+                found.append(parameter)
+        return tuple(found)
 
 
 DIALECTS = {name: Dialect(name) for name in ("sqlite", "postgresql")}
 
 
 def execute(connection: Connection, text: str, *parameters: Any) -> Any:
-    """Run one statement written with `?` marks; lists become JSON parameters."""
+    """Run one statement written with `?` marks; a list is one parameter."""
     dialect = DIALECTS[connection.dialect.name]
-    values = tuple(json.dumps(p) if isinstance(p, list) else p for p in parameters)
-    return connection.exec_driver_sql(dialect.sql(text), values)
+    return connection.exec_driver_sql(dialect.sql(text), dialect.values(parameters))
 
 
 def fetch(connection: Connection, text: str, *parameters: Any) -> list[Row]:
