@@ -28,7 +28,7 @@ from benchmarks.nodes import (
     due_instant,
     micros,
     noop,
-    wait_for_none,
+    wait_until_none,
 )
 
 INSERT = """
@@ -61,8 +61,8 @@ def plain(url: str, jobs: int, synchronous: str) -> float:
         connection.execute(move, {"due": due.timestamp()})
     reset_pickles(scheduler, due)
     scheduler.resume()
-    left = text("SELECT count(*) FROM apscheduler_jobs WHERE next_run_time <= :due")
-    seconds = wait_for_none(engine, left, {"due": due.timestamp()}, due)
+    left = text("SELECT EXISTS (SELECT 1 FROM apscheduler_jobs WHERE next_run_time <= :due)")
+    seconds = wait_until_none(engine, left, {"due": due.timestamp()}, due)
     scheduler.shutdown()
     engine.dispose()
     return seconds

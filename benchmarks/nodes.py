@@ -110,10 +110,11 @@ class BenchmarkNode:
     def seconds_until_recorded(self, due: datetime) -> float:
         """Seconds after `due` at which every due job has its row and every row its end."""
         unfinished = text(
-            "SELECT (SELECT count(*) FROM jobs WHERE next_run_at <= :due)"
-            " + (SELECT count(*) FROM runs WHERE status < 2)"
+            "SELECT EXISTS (SELECT 1 FROM jobs WHERE state = 'active' AND next_run_at <= :due"
+            " AND deleted_at IS NULL) OR EXISTS (SELECT 1 FROM runs WHERE status = 0)"
+            " OR EXISTS (SELECT 1 FROM runs WHERE status = 1)"
         )
-        return wait_for_none(self.reader, unfinished, {"due": micros(due)}, due)
+        return wait_until_none(self.reader, unfinished, {"due": micros(due)}, due)
 
     def scalar(self, query: str) -> Any:
         """One value from the database."""
@@ -161,11 +162,11 @@ def micros(instant: datetime) -> int:
     return int(instant.timestamp() * 1_000_000)
 
 
-def wait_for_none(engine: Engine, query: Any, values: dict[str, Any], due: datetime) -> float:
-    """Seconds after `due` at which `query` first counts nothing."""
+def wait_until_none(engine: Engine, query: Any, values: dict[str, Any], due: datetime) -> float:
+    """Seconds after `due` at which `query`, which costs little, first says that there is none."""
     time.sleep(max(0.0, due.timestamp() - time.time()))
     while True:
         with engine.connect() as connection:
-            if connection.execute(query, values).scalar() == 0:
+            if connection.execute(query, values).scalar() in (0, False):
                 return time.time() - due.timestamp()
         threading.Event().wait(0.005)
