@@ -41,7 +41,7 @@ def measure(url: str) -> None:
 def measured(url: str) -> tuple[float, float, float]:
     code = f"from benchmarks.large import measure; measure({url!r})"
     output = subprocess.run(
-        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+        [sys.executable, "-c", code], check=True, stdout=subprocess.PIPE, text=True
     ).stdout
     seconds, size, share = map(float, output.split())
     return seconds, size, share

@@ -66,6 +66,13 @@ def runner(_: object) -> Runner:
     return Runner(known_functions(), VAULT, nullcontext)
 
 
+UNFINISHED = text(
+    "SELECT EXISTS (SELECT 1 FROM jobs WHERE state = 'active' AND next_run_at <= :due"
+    " AND deleted_at IS NULL) OR EXISTS (SELECT 1 FROM runs WHERE status = 0)"
+    " OR EXISTS (SELECT 1 FROM runs WHERE status = 1)"
+)
+
+
 class BenchmarkNode:
     """A scheduler on an emptied database."""
 
@@ -109,12 +116,12 @@ class BenchmarkNode:
 
     def seconds_until_recorded(self, due: datetime) -> float:
         """Seconds after `due` at which every due job has its row and every row its end."""
-        unfinished = text(
-            "SELECT EXISTS (SELECT 1 FROM jobs WHERE state = 'active' AND next_run_at <= :due"
-            " AND deleted_at IS NULL) OR EXISTS (SELECT 1 FROM runs WHERE status = 0)"
-            " OR EXISTS (SELECT 1 FROM runs WHERE status = 1)"
-        )
-        return wait_until_none(self.reader, unfinished, {"due": micros(due)}, due)
+        return wait_until_none(self.reader, UNFINISHED, {"due": micros(due)}, due)
+
+    def unfinished(self) -> bool:
+        """Whether anything is due now, waits or runs."""
+        with self.reader.connect() as connection:
+            return bool(connection.execute(UNFINISHED, {"due": micros(utc_now())}).scalar())
 
     def scalar(self, query: str) -> Any:
         """One value from the database."""

@@ -182,14 +182,21 @@ def touch(session: Session, job: Job, actor: Actor) -> None:
 
 def problem_of(job: Job, registry: Registry) -> str | None:
     """Why a job is broken, in words for people; None when it is whole."""
-    function = registry.find(job.service)
+    return problem_with(job.service, job.arguments, job.trigger, registry)
+
+
+def problem_with(
+    service: str, arguments: Mapping[str, Any], trigger: Mapping[str, Any], registry: Registry
+) -> str | None:
+    """Why a job that says this is broken; None when it is whole."""
+    function = registry.find(service)
     if function is None:
-        return registry.why_missing(job.service)
+        return registry.why_missing(service)
     try:
-        from_json(job.trigger)
+        from_json(trigger)
     except Invalid as error:
         return f"its trigger cannot be read ({error}): give it another"
-    return function.problem(job.arguments)
+    return function.problem(arguments)
 
 
 def pause(

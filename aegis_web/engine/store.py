@@ -5,6 +5,7 @@ Readable columns and JSON instead of pickles. What APScheduler's users call (`ad
 come this way.
 """
 
+import json
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -15,7 +16,7 @@ from uuid import uuid4
 
 from apscheduler.job import Job as ApsJob
 from apscheduler.jobstores.base import BaseJobStore, ConflictingIdError, JobLookupError
-from sqlalchemy import Select, select
+from sqlalchemy import Select, Text, cast, select
 from sqlalchemy.orm import Session
 
 from aegis_web.audit.models import CODE, Actor
@@ -178,22 +179,39 @@ class SQLAlchemyStore(BaseJobStore):
                     changes.touch(session, row, CODE)
 
     def check_all(self) -> None:
-        """Note for each job whether its function is there and its arguments still fit."""
+        """Note for each job whether its function is there and its arguments still fit.
+
+        Jobs that say the same are looked at once, so that a start does not read all of them.
+        """
+        says = (Job.service, cast(Job.arguments, Text), cast(Job.trigger, Text), Job.problem)
         with self._transaction() as session:
             ledger.serialise_starts(session.connection())
-            for row in session.scalars(live_jobs()):
-                if self._checked(row) == (row.problem, row.service):
+            alive = Job.deleted_at.is_(None)
+            for said in session.execute(select(*says).where(alive).distinct()).all():
+                service, arguments, trigger, problem = said
+                found = changes.problem_with(
+                    service, json.loads(arguments), json.loads(trigger), self._registry
+                )
+                if (found, self._present_name(service)) == (problem, service):
                     continue
-                locked = changes.lock(session, row.id)  # what another process may have changed
-                if locked is not None:
-                    locked.problem, locked.service = self._checked(locked)
-                    changes.touch(session, locked, CODE)
+                same = [
+                    column.is_not_distinct_from(value)
+                    for column, value in zip(says, said, strict=True)
+                ]
+                for id in session.scalars(select(Job.id).where(alive, *same)).all():
+                    self._check(session, id)
 
-    def _checked(self, row: Job) -> tuple[str | None, str]:
-        """A job's problem and the present name of its service function."""
-        function = self._registry.find(row.service)
-        name = row.service if function is None else function.name
-        return changes.problem_of(row, self._registry), name
+    def _check(self, session: Session, job_id: int) -> None:
+        row = changes.lock(session, job_id)  # what another process may have changed
+        if row is not None:
+            row.problem = changes.problem_of(row, self._registry)
+            row.service = self._present_name(row.service)
+            changes.touch(session, row, CODE)
+
+    def _present_name(self, service: str) -> str:
+        """What the service function that was called so is called now."""
+        function = self._registry.find(service)
+        return service if function is None else function.name
 
     def request_run(self, job_id: str, actor: Actor = CODE) -> int:
         """Queue a manual run of the job with APScheduler's id `job_id`; the run's number."""

@@ -1,0 +1,133 @@
+"""Pages of the dashboard while a herd runs: how long a viewer waits, at worst.
+
+    .venv/bin/python -m benchmarks.pages [--jobs 10000] [--postgres]
+
+Starts the server as users do, signs in through the set-up link, and opens the pages one after the
+other: before the herd, and from its instant until the last run is recorded.
+"""
+
+import argparse
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.cookiejar import CookieJar
+from pathlib import Path
+from statistics import median
+
+from benchmarks.databases import arguments, scratch
+from benchmarks.idle import first_page, free_port
+from benchmarks.nodes import BenchmarkNode
+
+PATHS = ("/", "/jobs", "/jobs/1", "/runs", "/system")
+CALM_SECONDS = 3.0
+
+
+class Viewer:
+    """A browser without a window: cookies, pages, one form."""
+
+    def __init__(self, url: str, log: Path) -> None:
+        self.url = url
+        self.open = urllib.request.build_opener(
+            urllib.request.HTTPCookieProcessor(CookieJar())
+        ).open
+        link = re.search(r"/set-up/\S+", log.read_text())
+        assert link is not None
+        page = self.read(link[0])
+        token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page)
+        assert token is not None
+        password = "a long phrase for benchmarks"
+        typed = {
+            "csrf_token": token[1],
+            "email": "viewer@example.org",
+            "password": password,
+            "password_confirm": password,
+        }
+        self.read(link[0], urllib.parse.urlencode(typed).encode())
+        assert "Sign out" in self.read("/")
+
+    def read(self, path: str, data: bytes | None = None) -> str:
+        request = urllib.request.Request(self.url + path, data)
+        request.add_header("Referer", self.url + path)
+        with self.open(request, timeout=60) as answer:
+            return str(answer.read().decode())
+
+    def milliseconds(self, path: str) -> float:
+        began = time.perf_counter()
+        self.read(path)
+        return (time.perf_counter() - began) * 1000
+
+
+@contextmanager
+def served(database_url: str) -> Iterator[Viewer]:
+    """A signed-in viewer of a fresh server."""
+    with tempfile.TemporaryDirectory() as folder:
+        port, log = free_port(), Path(folder, "log")
+        env = {
+            **os.environ,
+            "PORT": str(port),
+            "AEGIS_DATA_DIR": folder,
+            "DATABASE_URL": database_url,
+            "AEGIS_SERVICES": "benchmarks.nodes",
+        }
+        subprocess.run([sys.executable, "-m", "flask", "--app", "app", "db", "upgrade"],
+                       env=env, check=True, capture_output=True)  # fmt: skip
+        with log.open("w") as output:
+            server = subprocess.Popen(
+                [sys.executable, "-m", "gunicorn", "app:app"], env=env, stdout=output, stderr=output
+            )
+        try:
+            url = f"http://127.0.0.1:{port}"
+            first_page(url)
+            yield Viewer(url, log)
+        finally:
+            server.send_signal(signal.SIGTERM)
+            server.wait(40)
+
+
+def watch(
+    viewer: Viewer, until: float, node: BenchmarkNode | None = None
+) -> dict[str, list[float]]:
+    """Milliseconds by page, round and round until then, or until nothing is due or runs."""
+    found: dict[str, list[float]] = {path: [] for path in PATHS}
+    while time.time() < until or (node is not None and node.unfinished()):
+        for path in PATHS:
+            found[path].append(viewer.milliseconds(path))
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--jobs", type=int, default=10_000)
+    arguments(parser)
+    options = parser.parse_args()
+    with scratch(options.postgres) as urls:
+        for name, url in urls.items():
+            with served(url.format("pages")) as viewer:
+                node = BenchmarkNode(url.format("pages"), empty=False)
+                node.store(options.jobs)
+                calm = watch(viewer, time.time() + CALM_SECONDS)
+                due = node.make_due().timestamp()
+                time.sleep(max(0.0, due - time.time()))
+                herd = watch(viewer, due + 0.1, node)
+                seconds = time.time() - due
+                node.close()
+            print(f"{name}, {options.jobs} jobs, a herd of {seconds:.2f} s: ms, median and worst")
+            print(f"  {'page':10} {'before':>14} {'in the herd':>16}")
+            for path in PATHS:
+                before, during = calm[path], herd[path]
+                print(
+                    f"  {path:10} {median(before):6.1f} {max(before):7.1f}"
+                    f" {median(during):8.1f} {max(during):7.1f}"
+                )
+
+
+if __name__ == "__main__":
+    main()
