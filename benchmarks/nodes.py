@@ -118,6 +118,11 @@ class BenchmarkNode:
         """Seconds after `due` at which every due job has its row and every row its end."""
         return wait_until_none(self.reader, UNFINISHED, {"due": micros(due)}, due)
 
+    def analyze(self) -> None:
+        """Let the database gather its statistics."""
+        with self.engine.begin() as connection:
+            connection.execute(text("ANALYZE"))
+
     def unfinished(self) -> bool:
         """Whether anything is due now, waits or runs."""
         with self.reader.connect() as connection:
