@@ -1,10 +1,12 @@
 """The Runs page, the page of one run, and its log."""
 
 import secrets
+from datetime import timedelta
 
 from flask import Blueprint, Response, flash, request, url_for
 
 from aegis_web.accounts.session import current_actor
+from aegis_web.clock import utc_now
 from aegis_web.config import settings
 from aegis_web.runs.actions import Stopped, stop_run
 from aegis_web.runs.filters import RunFilter
@@ -17,6 +19,7 @@ from aegis_web.web.zones import viewer_zone
 
 bp = Blueprint("runs", __name__, url_prefix="/runs")
 
+DAY = timedelta(days=1)
 STOPPED_WORDS = {
     Stopped.CANCELLED: "Run {} was cancelled before it began.",
     Stopped.ASKED: "Run {} was asked to stop.",
@@ -62,6 +65,7 @@ def show(run_id: int) -> Response:
         run=run,
         output=None if wants_fragment() else last_lines(run_id),
         keep_logs_days=settings().keep_logs_days,
+        logs_may_be_gone=run.row.started_at is not None and run.row.started_at < utc_now() - DAY,
         request_key=secrets.token_hex(16),
     )
 

@@ -43,6 +43,14 @@ def test_it_names_both_abbreviations_over_a_clock_change(
     assert "Mon 30 Mar 2026, 09:00 CEST" in page
 
 
+def test_times_between_minutes_have_their_seconds(
+    frozen: time_machine.Traveller, admin: Browser
+) -> None:
+    often = {**CRON, "trigger": "interval", "every": "20", "unit": "seconds"}
+    page = text_of(admin.get("/jobs/preview", query_string=often))
+    assert len(set(re.findall(r"\d\d:\d\d:\d\d CET", page))) == 5
+
+
 @pytest.mark.parametrize(
     ("changed", "words"),
     [

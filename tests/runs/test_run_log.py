@@ -2,7 +2,7 @@
 
 import re
 import zlib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from flask import Flask
@@ -67,8 +67,15 @@ def test_it_says_when_the_beginning_is_no_longer_kept(app: Flask, admin: Browser
 def test_an_ended_run_without_a_log_says_so(app: Flask, admin: Browser, run: int) -> None:
     end(app, run)
     text = admin.get(f"/runs/{run}").text
-    assert "It wrote nothing, or its log is no longer kept" in text
+    assert "It wrote nothing." in text
     assert "/log?after" not in text
+
+
+def test_an_old_run_without_a_log_may_have_lost_it(app: Flask, admin: Browser, run: int) -> None:
+    end(app, run)
+    with app.app_context(), transaction() as session:
+        session.get_one(Run, run).started_at = utc_now() - timedelta(days=2)
+    assert "It wrote nothing, or its log is no longer kept" in admin.get(f"/runs/{run}").text
 
 
 def test_the_log_grows_piece_by_piece_until_the_run_has_ended(
