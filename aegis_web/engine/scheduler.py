@@ -211,8 +211,7 @@ class LedgerScheduler(BackgroundScheduler):
             raise AegisError("a scheduler that was stopped cannot start again: make a new one")
         output.install()
         pending, self._pending_jobs = self._pending_jobs, []
-        self.store.upsert(job.declared for job, _, _ in pending)
-        self.store.check_all()
+        self.store.agree([job.declared for job, _, _ in pending])
         self.node.register()
         committed.connect(self._on_commit)
         super().start(paused=paused)

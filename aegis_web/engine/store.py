@@ -6,7 +6,8 @@ come this way.
 """
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
+import logging
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
@@ -17,6 +18,7 @@ from uuid import uuid4
 from apscheduler.job import Job as ApsJob
 from apscheduler.jobstores.base import BaseJobStore, ConflictingIdError, JobLookupError
 from sqlalchemy import Select, Text, cast, select
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from aegis_web.audit.models import CODE, Actor
@@ -34,6 +36,11 @@ from aegis_web.errors import AegisError, Invalid
 from aegis_web.jobs.models import CatchUp, Job, JobState, Origin
 from aegis_web.registry import Registry
 from aegis_web.vault import Vault
+
+TRIES = 5
+DEADLOCK = "40P01"  # PostgreSQL's word for it
+
+log = logging.getLogger(__name__)
 
 Transaction = Callable[[], AbstractContextManager[Session]]
 
@@ -155,6 +162,18 @@ class SQLAlchemyStore(BaseJobStore):
         """Whether `row` is what `new` declares, or is what the code no longer declares."""
         return not row.declared or not self._said_otherwise(row, new)
 
+    def agree(self, declarations: Sequence[Declared]) -> None:
+        """Bring the table in line with the code; again where another node locked the same jobs."""
+        for left in reversed(range(TRIES)):
+            try:
+                self.upsert(declarations)
+                self.check_all()
+                break
+            except OperationalError as error:
+                if getattr(error.orig, "sqlstate", None) != DEADLOCK or not left:
+                    raise
+                log.warning("another process locked the same jobs; the start is tried again")
+
     def upsert(self, declarations: Iterable[Declared]) -> None:
         """Bring the code jobs in line with what the code declares, by difference.
 
@@ -163,12 +182,9 @@ class SQLAlchemyStore(BaseJobStore):
         """
         with self._transaction() as session:
             ledger.serialise_starts(session.connection())
-            rows = {
-                job.key: job
-                for job in session.scalars(
-                    live_jobs().where(Job.origin == Origin.CODE).with_for_update()
-                )
-            }
+            # Locked in the order in which turns lock them, which would wait for each other else.
+            of_code = live_jobs().where(Job.origin == Origin.CODE).order_by(Job.id)
+            rows = {job.key: job for job in session.scalars(of_code.with_for_update())}
             declared = with_keys(declarations, rows)
             make_way(session, declared.keys() - rows.keys())
             for key, new in declared.items():
@@ -314,7 +330,8 @@ def live_jobs() -> Select[Job]:
 
 def make_way(session: Session, keys: Collection[str]) -> None:
     """Give other keys to people's jobs that have keys which the code declares now."""
-    for row in session.scalars(live_jobs().where(Job.key.in_(keys)).with_for_update()):
+    theirs = live_jobs().where(Job.key.in_(keys)).order_by(Job.id)
+    for row in session.scalars(theirs.with_for_update()):
         row.key = f"{row.key} ({row.id})"
         changes.touch(session, row, CODE)
 

@@ -43,6 +43,7 @@ def deaf_to_everything(file: str = "") -> None:
 def tidy_at_the_end(file: str) -> None:
     """Cleans up when it is terminated."""
     try:
+        Path(file).write_text("begun")
         time.sleep(60)
     finally:
         Path(file).write_text("tidy")

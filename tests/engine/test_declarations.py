@@ -1,9 +1,11 @@
 """Jobs declared in code, in APScheduler's own words: stored once, never reset."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from sqlalchemy import select, text
 
 from aegis_web.engine import changes
 from aegis_web.engine.scheduler import LedgerScheduler
@@ -173,3 +175,37 @@ def test_listeners_hear_of_a_job_and_its_run(node: EngineNode) -> None:
     node.scheduler.add_job(functions.note, "date", id="once")
     wait_until(lambda: len(heard) == 3)
     assert sorted(heard) == ["JobEvent", "JobExecutionEvent", "JobSubmissionEvent"]
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_start_whose_locks_cross_those_of_another_process_is_tried_again(
+    make_node: MakeNode, caplog: pytest.LogCaptureFixture
+) -> None:
+    def declare(scheduler: LedgerScheduler) -> None:
+        for key in ("first", "second"):
+            scheduler.add_job(functions.note, "interval", hours=1, id=key)
+
+    start_with(make_node, declare)
+    node = make_node(start=False)
+    declare(node.scheduler)
+
+    def start_waits() -> bool:
+        waiting = text(
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        with node.session() as session:
+            return bool(session.scalar(waiting))
+
+    with ThreadPoolExecutor(1) as starting, node.session() as other, other.begin():
+        # The start is to be the victim.
+        other.execute(text("SET LOCAL deadlock_timeout = '1min'"))
+        for key in ("second", "first"):
+            other.execute(select(Job).where(Job.key == key).with_for_update())
+            if key == "second":
+                started = starting.submit(node.scheduler.start)
+                wait_until(start_waits)
+        other.commit()
+        started.result(timeout=10)
+    assert "the start is tried again" in caplog.text
+    assert [job.declared for job in node.jobs()] == [True, True]

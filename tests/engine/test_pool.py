@@ -196,12 +196,13 @@ def test_a_stop_ends_a_function_that_listens_at_once(pool: Pool) -> None:
 
 @pytest.mark.usefixtures("hasty")
 def test_sigterm_lets_a_function_tidy_up(pool: Pool, tmp_path: Path) -> None:
-    attempt = pool.start(hostile.tidy_at_the_end, file=str(tmp_path / "tidy"))
-    pool.wait(lambda: attempt.begun_at)
+    file = tmp_path / "tidy"
+    attempt = pool.start(hostile.tidy_at_the_end, file=str(file))
+    pool.wait(lambda: file.exists() and file.read_text() == "begun")
     pool.executor.stop(attempt, Reason.STOPPED)
     outcome = pool.outcome(attempt)
     assert (outcome.status, outcome.exit_code) == (RunStatus.CANCELLED, None)
-    assert (tmp_path / "tidy").read_text() == "tidy"
+    assert file.read_text() == "tidy"
 
 
 @pytest.mark.usefixtures("hasty")
