@@ -8,6 +8,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from flask_security import hash_password
 from itsdangerous import URLSafeTimedSerializer
+from jinja2 import BytecodeCache
+from jinja2.bccache import Bucket
 from werkzeug.test import TestResponse
 
 from aegis_web import create_app
@@ -22,6 +24,23 @@ EMAIL = "alice@example.org"
 PASSWORD = "correct horse battery staple"
 HASHES: dict[str, str] = {}  # argon2 is slow on purpose; once per test process is enough
 MakeApp = Callable[..., Flask]
+
+
+class Compiled(BytecodeCache):
+    """Templates compiled once per test process, not once per application."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self.kept:
+            bucket.bytecode_from_string(self.kept[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self.kept[bucket.key] = bucket.bytecode_to_string()
+
+
+COMPILED = Compiled()
 
 
 @pytest.fixture
@@ -53,6 +72,7 @@ def any_app(make_app: MakeApp, database_url: str) -> Flask:
 def build(settings: Settings) -> Flask:
     app = create_app(settings)
     app.config["TESTING"] = True
+    app.jinja_env.bytecode_cache = COMPILED
     app.test_client_class = Browser
     return app
 
