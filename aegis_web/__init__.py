@@ -18,7 +18,16 @@ from aegis_web.system import schema
 from aegis_web.vault import Vault
 
 ROOT = Path(__file__).parent.parent
-ROOMS = ("accounts", "overview", "jobs", "pauses", "runs", "calendars", "backups", "system")
+ROOMS = (
+    "accounts",
+    "overview",
+    "jobs",
+    "pauses",
+    "runs",
+    "calendars",
+    "backups",
+    "system",
+)
 
 
 def create_core(settings: Settings, *, migrating: bool = True) -> Flask:

@@ -21,6 +21,7 @@ from aegis_web.engine.new_job import DEFINITION, NewJob, definition
 from aegis_web.engine.pauses import refuse_while_paused
 from aegis_web.engine.settle import now_of, settle
 from aegis_web.engine.triggers import DateTrigger, Trigger, from_json, seeded
+from aegis_web.engine.versions import keep_version
 from aegis_web.errors import Conflict, Invalid
 from aegis_web.jobs.models import (
     CatchUp,
@@ -81,6 +82,8 @@ def add(session: Session, new: NewJob, actor: Actor) -> Job:
     )
     session.add(job)
     session.flush()
+    date = first if isinstance(trigger, DateTrigger) else None  # it may have passed
+    keep_version(session, job, now, actor, first_at=new.first_run_at or date)
     session.add(audit_entry(actor, "job.create", f"job:{job.id}", None, definition(job)))
     return job
 
@@ -104,9 +107,14 @@ def lock(session: Session, job_id: int) -> Job | None:
 
 
 def change(
-    session: Session, job: Job, values: Mapping[str, Any], registry: Registry, actor: Actor
+    session: Session,
+    job: Job,
+    values: Mapping[str, Any],
+    registry: Registry,
+    actor: Actor,
+    note: str = "",
 ) -> None:
-    """Give a job new values for any of `DEFINITION`; `trigger` is a Trigger.
+    """Give a job new values for any of `DEFINITION`; `trigger` is a Trigger, `note` says why.
 
     A new trigger rules from now on; what the old one owed until now is settled first.
     """
@@ -114,15 +122,17 @@ def change(
     trigger = seeded(values["trigger"], job.key) if "trigger" in values else None
     retimed = trigger is not None and trigger.to_json() != before["trigger"]
     if job.state == JobState.PAUSED and retimed:
-        settle(session, job, registry, passed=Reason.PAUSED)
+        now = settle(session, job, registry, passed=Reason.PAUSED)
     elif job.state == JobState.ACTIVE:
-        settle(session, job, registry)
+        now = settle(session, job, registry)
+    else:
+        now = now_of(session)
     for name, value in values.items():
         if name != "trigger":
             setattr(job, name, value)
     if trigger is not None and retimed:
         job.skip_next_at = None
-        retime(job, trigger, now_of(session))
+        retime(job, trigger, now)
     job.problem = problem_of(job, registry)
     touch(session, job, actor)
     after = definition(job)
@@ -130,15 +140,10 @@ def change(
     if job.arguments != stored and "arguments" not in changed:
         changed.append("arguments")  # only a secret in them
     if changed:
-        session.add(
-            audit_entry(
-                actor,
-                "job.change",
-                f"job:{job.id}",
-                {name: before[name] for name in changed},
-                {name: after[name] for name in changed},
-            )
-        )
+        keep_version(session, job, now, actor, note)
+        said = {name: after[name] for name in changed} | ({"note": note} if note else {})
+        was = {name: before[name] for name in changed}
+        session.add(audit_entry(actor, "job.change", f"job:{job.id}", was, said))
 
 
 def retime(job: Job, trigger: Trigger, now: datetime) -> None:
@@ -156,12 +161,13 @@ def move_cursor(
     session: Session, job: Job, registry: Registry, next_run_at: datetime, actor: Actor
 ) -> None:
     """Set the next fire time by hand (APScheduler's `next_run_time`); a finished job lives on."""
-    settle(session, job, registry)
+    now = settle(session, job, registry)
     before, job.next_run_at, job.skip_next_at = job.next_run_at, next_run_at, None
     job.trigger = moved(from_json(job.trigger), next_run_at).to_json()
     if job.state == JobState.FINISHED:
         job.state = JobState.ACTIVE
     touch(session, job, actor)
+    keep_version(session, job, now, actor, first_at=next_run_at)
     session.add(
         audit_entry(
             actor,
@@ -303,10 +309,9 @@ def unskip(session: Session, job: Job, registry: Registry, actor: Actor) -> None
 def delete(session: Session, job: Job, registry: Registry, actor: Actor) -> None:
     """Take a job out of all lists; its runs stay, its name is free, queued runs are cancelled."""
     if job.state == JobState.PAUSED:
-        settle(session, job, registry, passed=Reason.PAUSED, catch_up=CatchUp.NONE)
+        now = settle(session, job, registry, passed=Reason.PAUSED, catch_up=CatchUp.NONE)
     else:
-        settle(session, job, registry)
-    now = now_of(session)
+        now = settle(session, job, registry)
     queued = (
         update(Run)
         .where(Run.job_id == job.id, Run.status == RunStatus.QUEUED)

@@ -31,16 +31,16 @@ def settle(
     passed: Reason | None = None,
     catch_up: CatchUp | None = None,
     before: datetime | None = None,
-) -> None:
+) -> datetime:
     """Give every fire time from the job's cursor to now its row, and move the cursor past now.
 
     With `passed`, those that `catch_up` does not run are skipped for that reason. Fire times at
-    or after `before` are left to others.
+    or after `before` are left to others. Gives the instant that it took for now.
     """
     now = now_of(session)
     until = now if before is None else min(now, before - TICK)
     if job.next_run_at is None or job.next_run_at > until:
-        return
+        return now
     connection = session.connection()
     policy = policy_of(job, registry)
     try:
@@ -64,6 +64,7 @@ def settle(
     if job.next_run_at is None and job.state == JobState.ACTIVE:
         job.state = JobState.FINISHED
     session.flush()
+    return now
 
 
 def policy_of(job: Job, registry: Registry) -> Policy:

@@ -18,14 +18,15 @@ from aegis_web.engine.new_job import DEFINITION, NewJob
 from aegis_web.engine.triggers import from_json, seeded
 from aegis_web.errors import Conflict, Invalid, NotFound
 from aegis_web.extensions import transaction
-from aegis_web.jobs.definition import NAME_LIMIT, Definition
+from aegis_web.jobs.definition import NAME_LIMIT, Definition, text_error
 from aegis_web.jobs.groups import put_group
-from aegis_web.jobs.models import Calendar, CatchUp, Job, Origin
+from aegis_web.jobs.models import Calendar, CatchUp, Job, JobVersion, Origin
 from aegis_web.jobs.queries import registry, vault
 from aegis_web.registry import ServiceFunction
 
 ARGUMENT = "arg."  # before the name of an argument, where errors are by field
 KEY_LIMIT = 80  # characters
+NOTE_LIMIT = 500
 TRIES = 3  # two people may choose one name in the same instant
 
 
@@ -67,11 +68,14 @@ def create_job(wanted: Definition, actor: Actor) -> int:
     raise Invalid({"name": "Another job with this name is being created. Choose another name."})
 
 
-def update_job(job_id: int, revision: int, wanted: Definition, actor: Actor) -> None:
-    """Give a job a new definition, if it still is at `revision`.
+def update_job(
+    job_id: int, revision: int, wanted: Definition, actor: Actor, note: str = ""
+) -> None:
+    """Give a job a new definition, if it still is at `revision`; `note` says why.
 
     Raises: JobGone; StaleEdit when somebody else changed the job; Invalid by field.
     """
+    refuse_long_note(note)
     function, arguments = _checked(wanted)
     values = {name: getattr(wanted, name) for name in DEFINITION}
     values |= {"service": function.name, "arguments": arguments}
@@ -85,7 +89,31 @@ def update_job(job_id: int, revision: int, wanted: Definition, actor: Actor) -> 
             refuse_taken_name(session, wanted.name, job_id)
         refuse_missing_calendar(session, wanted.calendar_id)
         put_group(session, wanted.group_name, wanted.group_limit, actor)
-        changes.change(session, job, values, registry(), actor)
+        changes.change(session, job, values, registry(), actor, note)
+
+
+def restore_version(job_id: int, number: int, revision: int, actor: Actor) -> None:
+    """Let a job say again what its version `number` said. The job's state stays.
+
+    Raises: JobGone; NotFound for a version that is not there; StaleEdit when somebody else changed
+    the job; Conflict when the version cannot be had back.
+    """
+    with transaction() as session:
+        job = locked(session, job_id)
+        version = session.get(JobVersion, (job_id, number))
+        if version is None:
+            raise NotFound(f"This job has no version {number}. Choose one from the list.")
+        if job.revision != revision:
+            session.expunge(job)
+            raise StaleEdit(job)
+        values = {**version.definition, "trigger": from_json(version.definition["trigger"])}
+        try:
+            if values["name"] != job.name:
+                refuse_taken_name(session, values["name"], job_id)
+            refuse_missing_calendar(session, values["calendar_id"])
+        except Invalid as invalid:
+            raise Conflict(f"Version {number} cannot be restored: {invalid}") from None
+        changes.change(session, job, values, registry(), actor, f"Version {number} restored")
 
 
 def clone_job(job_id: int, actor: Actor) -> int:
@@ -189,6 +217,12 @@ def locked(session: Session, job_id: int) -> Job:
     if former is None:
         raise JobGone(job_id, None, None)
     raise JobGone(job_id, former.name, former.deleted_at)
+
+
+def refuse_long_note(note: str) -> None:
+    """Raises: Invalid for a reason that is too long or cannot be shown."""
+    if error := text_error("The reason", note, NOTE_LIMIT):
+        raise Invalid({"note": error})
 
 
 def refuse_taken_name(session: Session, name: str, except_id: int | None = None) -> None:

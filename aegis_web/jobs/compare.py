@@ -1,11 +1,11 @@
-"""What two people want of one job, field by field, for whoever saved second."""
+"""Two states of one job, field by field, as people read them."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aegis_web.engine.triggers import Trigger, from_json
+from aegis_web.engine.triggers import from_json
 from aegis_web.jobs.definition import Definition
 from aegis_web.jobs.forms import LABELS
 from aegis_web.jobs.models import Job
@@ -14,6 +14,7 @@ from aegis_web.jobs.queries import masked_arguments, registry
 from aegis_web.jobs.screens import shared_things
 
 NOTHING = "–"
+ANOTHER = "another one"
 
 
 @dataclass(frozen=True)
@@ -21,30 +22,49 @@ class Difference:
     """One field that is not the same."""
 
     label: str
-    theirs: str  # as it is stored now
-    yours: str  # as it was typed
+    before: str
+    after: str
 
 
-def differences(stored: Job, wanted: Definition) -> list[Difference]:
-    """The fields in which `wanted` is not what is stored, in the order of the form."""
-    shared = shared_things()
-    theirs = texts_of(stored, from_json(stored.trigger), shared)
-    yours = texts_of(wanted, wanted.trigger, shared)
-    labels = dict.fromkeys([*theirs, *yours])
+def differences(
+    before: Job | Definition, after: Job | Definition, shared: Shared | None = None
+) -> list[Difference]:
+    """The fields in which `after` is not as `before`, in the order of the form.
+
+    `shared` are the groups and calendars; they are asked for where it is None.
+    """
+    shared = shared or shared_things()
+    old, new = texts_of(before, shared), texts_of(after, shared)
+    found = [
+        Difference(label, old.get(label, NOTHING), new.get(label, NOTHING))
+        for label in dict.fromkeys([*old, *new])
+        if old.get(label) != new.get(label)
+    ]
+    return found + other_secrets(before, after)
+
+
+def other_secrets(before: Job | Definition, after: Job | Definition) -> list[Difference]:
+    """The arguments that read the same and are not: a secret was given anew."""
+    if before.service != after.service:
+        return []
+    old, new = (argument_texts(job.service, job.arguments) for job in (before, after))
     return [
-        Difference(label, theirs.get(label, NOTHING), yours.get(label, NOTHING))
-        for label in labels
-        if theirs.get(label) != yours.get(label)
+        Difference(label, old[label], ANOTHER)
+        for name, label in argument_labels(after.service, after.arguments).items()
+        if name in before.arguments
+        and before.arguments[name] != after.arguments[name]
+        and old[label] == new[label]
     ]
 
 
-def texts_of(job: Job | Definition, trigger: Trigger, shared: Shared) -> dict[str, str]:
+def texts_of(job: Job | Definition, shared: Shared) -> dict[str, str]:
     """What a job or a definition says, by the labels of the form. Secrets are bullets."""
     function = registry().find(job.service)
+    trigger = from_json(job.trigger) if isinstance(job, Job) else job.trigger
     return {
         LABELS["name"]: job.name,
         LABELS["service"]: function.title if function else job.service,
-        **argument_texts(job.service, job.arguments),
+        **argument_texts(job.service, with_defaults(job.service, job.arguments)),
         LABELS["trigger"]: f"{trigger.words()} ({trigger.zone.key})",
         LABELS["tags"]: ", ".join(job.tags) or NOTHING,
         LABELS["owner"]: job.owner or NOTHING,
@@ -55,10 +75,23 @@ def texts_of(job: Job | Definition, trigger: Trigger, shared: Shared) -> dict[st
 
 def argument_texts(service: str, arguments: Mapping[str, Any]) -> dict[str, str]:
     """Arguments by the labels of their parameters, secrets as bullets."""
+    labels = argument_labels(service, arguments)
+    shown = masked_arguments(registry().find(service), arguments)
+    return {labels[name]: plain(value) for name, value in shown.items()}
+
+
+def with_defaults(service: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments with what the function takes where none is given, so that both sides say it."""
+    function = registry().find(service)
+    defaults = function.default_arguments() if function else {}
+    return {**defaults, **arguments}
+
+
+def argument_labels(service: str, arguments: Mapping[str, Any]) -> dict[str, str]:
+    """What each argument is called on screens; its own name where the function is not there."""
     function = registry().find(service)
     labels = {p.name: p.label for p in function.parameters} if function else {}
-    shown = masked_arguments(function, arguments)
-    return {labels.get(name, name): plain(value) for name, value in shown.items()}
+    return {name: labels.get(name, name) for name in arguments}
 
 
 def plain(value: Any) -> str:

@@ -54,6 +54,7 @@ LABELS = {
     "on_lost": "If its process dies",
     "calendar": "Blackout calendar",
     "jitter": "Spread",
+    "note": "Reason",
 }
 
 

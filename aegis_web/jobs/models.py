@@ -172,3 +172,17 @@ class Job(Model):
     updated_at: Mapped[datetime] = mapped_column(Instant)
     updated_by: Mapped[str]
     deleted_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class JobVersion(Model):
+    """What a job said from an instant on, until its next version or its end."""
+
+    __tablename__ = "job_versions"
+
+    job_id: Mapped[int] = mapped_column(BigKey, ForeignKey("jobs.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)  # 1, 2, … of the job
+    from_at: Mapped[datetime] = mapped_column(Instant)  # its trigger rules what comes after it
+    first_at: Mapped[datetime | None] = mapped_column(Instant)  # its first fire time, set by hand
+    made_by: Mapped[str]
+    note: Mapped[str] = mapped_column(default="")  # why, in the words of who made it
+    definition: Mapped[dict[str, Any]] = mapped_column(Document)  # by column; secrets encrypted

@@ -1,55 +1,45 @@
-"""The Jobs page, the page of one job, its forms, and what can be done with it."""
+"""The list of jobs, the page of one job, and what can be done with it."""
 
 import secrets
-from dataclasses import replace
 from typing import Any
 
-from flask import Blueprint, Response, flash, request, url_for
+from flask import Response, flash, request, url_for
 
 from aegis_web.accounts.session import current_actor
 from aegis_web.clock import utc_now
-from aegis_web.config import settings
-from aegis_web.errors import Conflict, Invalid
+from aegis_web.errors import Invalid
 from aegis_web.jobs import actions, queries
+from aegis_web.jobs import version_views as _version_views  # noqa: F401  (its routes)
 from aegis_web.jobs.actions import JobGone, StaleEdit
+from aegis_web.jobs.addresses import ONE, bp, find, fragment, grouped_services, runnable
 from aegis_web.jobs.compare import argument_texts, differences
 from aegis_web.jobs.filters import JobFilter
+from aegis_web.jobs.form_views import job_page, posted_revision
 from aegis_web.jobs.forms import (
-    JobForm,
     RunForm,
-    empty_form,
-    form_of,
+    one_line,
     read_fire_time,
     read_form,
     read_request_key,
-    read_revision,
     read_run_form,
     run_form_of,
-    stored_trigger,
     typed_form,
 )
 from aegis_web.jobs.models import CatchUp, Job
 from aegis_web.jobs.pause_form import LASTING_WORDS, read_pause
-from aegis_web.jobs.policy_form import PolicyFields
 from aegis_web.jobs.policy_words import policy_sentences
 from aegis_web.jobs.queries import RunMark
 from aegis_web.jobs.screens import (
     catch_up_choice,
-    form_choices,
     list_poll,
-    preview_of,
     shared_things,
 )
-from aegis_web.jobs.trigger_form import TriggerFields, kinds_for
 from aegis_web.runs.queries import runs_of_job
 from aegis_web.web.charts import Sparkline, SparkRun, sparkline
 from aegis_web.web.errors import answer, described
 from aegis_web.web.pages import finish_reading, go_to, is_htmx, render, wants_fragment
 from aegis_web.web.zones import viewer_zone
 
-bp = Blueprint("jobs", __name__, url_prefix="/jobs")
-
-ONE = "/<int(max=9223372036854775807):job_id>"
 RUNS_SHOWN = 20
 FORM_POSTS = frozenset({"jobs.update", "jobs.redraw_edit"})
 
@@ -76,32 +66,6 @@ def index() -> Response:
     )
 
 
-@bp.get("/new")
-def new() -> Response:
-    """The form of a new job; `?service=` chooses the service function beforehand."""
-    return job_page(empty_form(request.args.get("service", ""), default_zone()))
-
-
-@bp.post("/new")
-def redraw_new() -> Response:
-    """The form as it was typed, with what a button in it asked for. Stores nothing."""
-    return job_page(redrawn(typed_form(request.form)))
-
-
-@bp.post("")
-def create() -> Response:
-    """Make a job of the posted form."""
-    form = read_form(request.form, utc_now())
-    if form.wanted is None:
-        return job_page(form, status=422)
-    try:
-        job_id = actions.create_job(form.wanted, current_actor())
-    except Invalid as invalid:
-        return job_page(form.with_errors(invalid.errors), status=422)
-    flash(f"Created the job “{form.wanted.name}”.", "success")
-    return go_to(url_for("jobs.show", job_id=job_id))
-
-
 @bp.get(ONE)
 def show(job_id: int) -> Response:
     """One job: its facts, what comes next, and its last runs."""
@@ -121,29 +85,15 @@ def show(job_id: int) -> Response:
     )
 
 
-@bp.get(f"{ONE}/edit")
-def edit(job_id: int) -> Response:
-    """The form of a job."""
-    job = find(job_id)
-    return job_page(form_of(job), job)
-
-
-@bp.post(f"{ONE}/edit")
-def redraw_edit(job_id: int) -> Response:
-    """The form as it was typed, with what a button in it asked for. Stores nothing."""
-    job = find(job_id)
-    return job_page(redrawn(typed_form(request.form, job)), job, revision=posted_revision())
-
-
 @bp.post(ONE)
 def update(job_id: int) -> Response:
     """Change a job as the posted form says, unless somebody else changed it meanwhile."""
     job = find(job_id)
-    form = read_form(request.form, utc_now(), job)
+    form, note = read_form(request.form, utc_now(), job), one_line(request.form.get("note", ""))
     if form.wanted is None:
         return job_page(form, job, status=422, revision=posted_revision())
     try:
-        actions.update_job(job_id, posted_revision(), form.wanted, current_actor())
+        actions.update_job(job_id, posted_revision(), form.wanted, current_actor(), note)
     except StaleEdit as stale:
         compared = differences(stale.current, form.wanted)
         return job_page(form, stale.current, status=409, differences=compared)
@@ -152,24 +102,6 @@ def update(job_id: int) -> Response:
         return job_page(refused, job, status=422, revision=posted_revision())
     flash(f"Saved the job “{form.wanted.name}”.", "success")
     return go_to(url_for("jobs.show", job_id=job_id))
-
-
-@bp.route("/preview", methods=["GET", "POST"])
-def preview() -> Response:
-    """The typed trigger in words with its next fire times, or what is wrong with it.
-
-    Where a button or box of the builder was used, the fields about the trigger with the
-    expression that it made.
-    """
-    job = find_or_none(request.values.get("job_id", ""))
-    fields = TriggerFields.from_form(request.values)
-    if "build" not in request.values and "preset" not in request.values:
-        return fragment(
-            "jobs/_preview.html",
-            preview=preview_of(fields, stored_trigger(job), request.values.get("calendar", "")),
-        )
-    form = redrawn(JobForm(trigger=fields, policies=PolicyFields.from_form(request.values)))
-    return fragment("jobs/_trigger.html", **trigger_context(form, job))
 
 
 @bp.post(f"{ONE}/pause")
@@ -257,87 +189,9 @@ def gone(error: JobGone) -> Response:
     return render("jobs/gone.html", status=404, former=former)
 
 
-def find(job_id: int) -> Job:
-    """The live job of that number. Raises: JobGone."""
-    job = queries.find_job(job_id)
-    if job is not None:
-        return job
-    former = queries.find_former(job_id)
-    if former is None:
-        raise JobGone(job_id, None, None)
-    raise JobGone(job_id, former.name, former.deleted_at)
-
-
-def find_or_none(number: str) -> Job | None:
-    """The live job that a hidden field names."""
-    fits = number.isascii() and number.isdigit() and len(number) < 19
-    return queries.find_job(int(number)) if fits else None
-
-
-def runnable(job_id: int) -> tuple[Job, Any]:
-    """A job with its service function. Raises: JobGone; Conflict when the function is missing."""
-    job = find(job_id)
-    function = queries.registry().find(job.service)
-    if function is None:
-        raise Conflict(f"This job is broken and cannot run: {job.problem} Edit it first.")
-    return job, function
-
-
-def job_page(
-    form: JobForm,
-    job: Job | None = None,
-    *,
-    status: int = 200,
-    revision: int | None = None,
-    **context: Any,
-) -> Response:
-    """The form of a new job or of `job`, as a page or as a part of one."""
-    return render(
-        "jobs/edit.html",
-        "jobs/_form.html",
-        status=status,
-        revision=job.revision if job and revision is None else revision,
-        services=grouped_services(),
-        declared=job is not None and queries.is_declared(job),
-        problem=job.problem if job else None,
-        **trigger_context(form, job),
-        **context,
-    )
-
-
-def trigger_context(form: JobForm, job: Job | None) -> dict[str, Any]:
-    """What the fields about the trigger need."""
-    stored = stored_trigger(job)
-    return {
-        "form": form,
-        "job": job,
-        "preview": preview_of(form.trigger, stored, form.policies.calendar),
-        "kinds": kinds_for(stored),
-        **form_choices(form.function),
-    }
-
-
 def run_page(job: Job, form: RunForm, status: int = 200) -> Response:
     """The form of a run with other arguments."""
     return render("jobs/run.html", "jobs/_run_form.html", status=status, job=job, form=form)
-
-
-def fragment(template: str, **context: Any) -> Response:
-    """A part of a page that has no page of its own."""
-    return render(template, template, **context)
-
-
-def redrawn(form: JobForm) -> JobForm:
-    """The form after one of the buttons of the cron builder was pressed."""
-    fields = form.trigger
-    if preset := request.values.get("preset"):
-        return replace(form, trigger=replace(fields, cron=preset).with_builder_of_cron())
-    if "build" not in request.values:
-        return form
-    try:
-        return replace(form, trigger=fields.with_built_cron())
-    except Invalid as invalid:
-        return form.with_errors(invalid.errors)
 
 
 def after_change(job_id: int, words: str) -> Response:
@@ -366,33 +220,15 @@ def page_url(chosen: JobFilter | None) -> str | None:
     return None if chosen is None else url_for("jobs.index", **chosen.to_args())
 
 
-def posted_revision() -> int:
-    """The revision that the posted form was opened on."""
-    return read_revision(request.form)
-
-
 def new_key() -> str:
     """A fresh one-time key: however often its form is sent, one run comes of it."""
     return secrets.token_urlsafe(12)
-
-
-def default_zone() -> str:
-    """The zone of a new job: the installation's where somebody set it, else the viewer's."""
-    return settings().zone if settings().zone != "UTC" else viewer_zone().key
 
 
 def title_of(service: str) -> str:
     """A service function as lists name it."""
     function = queries.registry().find(service)
     return function.title if function else service
-
-
-def grouped_services() -> dict[str, list[tuple[str, str]]]:
-    """All service functions as choices, by category."""
-    groups: dict[str, list[tuple[str, str]]] = {}
-    for function in queries.registry().functions.values():
-        groups.setdefault(function.category, []).append((function.name, function.title))
-    return {name: sorted(groups[name], key=lambda choice: choice[1]) for name in sorted(groups)}
 
 
 def spark(runs: tuple[RunMark, ...]) -> Sparkline:

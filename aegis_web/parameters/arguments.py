@@ -177,6 +177,14 @@ class Arguments:
                 )[parameter.name]
         return schema
 
+    def default_arguments(self) -> dict[str, Any]:
+        """The defaults as they would be stored, by name; those of secrets are left out."""
+        return {
+            parameter.name: dump(parameter, parameter.default)
+            for parameter in self.parameters
+            if parameter.default is not UNKNOWN and parameter.kind is not Kind.SECRET
+        }
+
     def refuse_unfit_defaults(self) -> None:
         """Raises: Unsuited when a default does not fit its own annotation, or pydantic gives up."""
         defaults = {p.name: p.default for p in self.parameters if p.default is not UNKNOWN}

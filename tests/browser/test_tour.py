@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.tour import create_job, run_now, set_up, sign_in
+from tests.browser.tour import change_job, create_job, run_now, set_up, sign_in
 from tests.support.browsers import OpenPage, assert_accessible, assert_fits
 from tests.support.databases import Postgres
 from tests.support.servers import StartServer, free_port
@@ -93,6 +93,33 @@ def test_a_failure_shows_its_traceback(start_server: StartServer, page: Page) ->
     expect(page.get_by_role("link", name="Break").first).to_be_visible()
 
 
+def test_a_change_is_shown_before_it_is_saved_and_can_be_taken_back(
+    start_server: StartServer, page: Page
+) -> None:
+    server = start_server(AEGIS_SERVICES=SHOP).ready()
+    set_up(page, server)
+    job = create_job(page, server, "shop.break_down", "Nightly", "0 2 * * *")
+    page.goto(f"{server.url}/jobs/{job}/edit")
+    page.get_by_label("Cron expression").fill("0 2 * * 1-5")
+    page.get_by_role("button", name="Save job").click()
+    expect(page.get_by_role("heading", name="What this changes")).to_be_visible()
+    expect(page.get_by_text("0 gained")).to_be_visible()
+    expect(page.get_by_text("4 lost")).to_be_visible()
+    page.get_by_label("Cron expression").fill("0 2 * * 7")
+    expect(page.get_by_role("heading", name="What this changes")).to_have_count(0)
+    page.get_by_label("Cron expression").press("Enter")
+    expect(page.get_by_text("12 lost")).to_be_visible()
+    page.get_by_label("Reason").fill("Sundays will do")
+    page.get_by_role("button", name="Save these changes").click()
+    expect(page.get_by_text("Every Sunday at 02:00").first).to_be_visible()
+    page.get_by_role("link", name="All, and the way back").click()
+    expect(page.get_by_text("Sundays will do")).to_be_visible()
+    page.get_by_role("button", name="Restore…").click()
+    page.get_by_role("dialog").get_by_role("button", name="Restore", exact=True).click()
+    expect(page.get_by_text("Version 1 is restored.")).to_be_visible()
+    expect(page.get_by_text("Every day at 02:00").first).to_be_visible()
+
+
 def test_nothing_outlives_the_scheduler_only_composition(
     start_server: StartServer, open_page: OpenPage, data_dir: Path
 ) -> None:
@@ -156,12 +183,14 @@ def test_every_page_is_accessible_and_fits(
     failing = create_job(page, server, "shop.break_down", "Break", "*/5 * * * *")
     failed = run_now(page, server, failing)
     expect(page.get_by_text("INV-20931").first).to_be_visible()
+    change_job(page, server, failing, "Owner", "Team Blue", why="They know it best")
     counting = create_job(page, server, "shop.count_slowly", "Count", "0 0 1 1 *")
     running = run_now(page, server, counting)
     paths = (
         "/", "/jobs", "/jobs?q=nothing+like+it", "/jobs/new", "/jobs/new?service=http_request",
         f"/jobs/{failing}", f"/jobs/{failing}/edit", f"/jobs/{counting}", f"/jobs/{counting}/run",
         "/runs", "/runs?status=failed", f"/runs/{failed}", f"/runs/{running}",
+        f"/jobs/{failing}/versions?old=1&new=2",
         "/services", "/backups", "/system", "/account", "/account/password",
     )  # fmt: skip
     for path in paths:

@@ -46,3 +46,13 @@ def run_now(page: Page, server: Server, job: int) -> int:
     page.get_by_role("button", name="Run now").first.click()
     page.wait_for_url(re.compile(r"/runs/\d+"))
     return int(re.findall(r"/runs/(\d+)", page.url)[0])
+
+
+def change_job(page: Page, server: Server, job: int, field: str, value: str, why: str) -> None:
+    """Change one field of a job, look at what that changes, and save it."""
+    page.goto(f"{server.url}/jobs/{job}/edit")
+    page.get_by_label(field).fill(value)
+    page.get_by_role("button", name="Save job").click()
+    page.get_by_label("Reason").fill(why)
+    page.get_by_role("button", name="Save these changes").click()
+    expect(page.get_by_text("Saved the job")).to_be_visible()

@@ -1,0 +1,54 @@
+"""Where the pages of jobs are, and which job an address names."""
+
+from typing import Any
+
+from flask import Blueprint, Response
+
+from aegis_web.errors import Conflict
+from aegis_web.jobs import queries
+from aegis_web.jobs.actions import JobGone
+from aegis_web.jobs.models import Job
+from aegis_web.web.pages import render
+
+bp = Blueprint("jobs", __name__, url_prefix="/jobs")
+
+ONE = "/<int(max=9223372036854775807):job_id>"
+
+
+def find(job_id: int) -> Job:
+    """The live job of that number. Raises: JobGone."""
+    job = queries.find_job(job_id)
+    if job is not None:
+        return job
+    former = queries.find_former(job_id)
+    if former is None:
+        raise JobGone(job_id, None, None)
+    raise JobGone(job_id, former.name, former.deleted_at)
+
+
+def find_or_none(number: str) -> Job | None:
+    """The live job that a hidden field names."""
+    fits = number.isascii() and number.isdigit() and len(number) < 19
+    return queries.find_job(int(number)) if fits else None
+
+
+def runnable(job_id: int) -> tuple[Job, Any]:
+    """A job with its service function. Raises: JobGone; Conflict when the function is missing."""
+    job = find(job_id)
+    function = queries.registry().find(job.service)
+    if function is None:
+        raise Conflict(f"This job is broken and cannot run: {job.problem} Edit it first.")
+    return job, function
+
+
+def fragment(template: str, **context: Any) -> Response:
+    """A part of a page that has no page of its own."""
+    return render(template, template, **context)
+
+
+def grouped_services() -> dict[str, list[tuple[str, str]]]:
+    """All service functions as choices, by category."""
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for function in queries.registry().functions.values():
+        groups.setdefault(function.category, []).append((function.name, function.title))
+    return {name: sorted(groups[name], key=lambda choice: choice[1]) for name in sorted(groups)}

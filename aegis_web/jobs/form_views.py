@@ -1,0 +1,165 @@
+"""The form of a job: new, edited, redrawn, reviewed and saved; and the preview of its trigger."""
+
+from dataclasses import replace
+from typing import Any
+
+from flask import Response, flash, request, url_for
+
+from aegis_web.accounts.session import current_actor
+from aegis_web.clock import utc_now
+from aegis_web.config import settings
+from aegis_web.engine.triggers import from_json
+from aegis_web.errors import Invalid
+from aegis_web.jobs import actions, queries
+from aegis_web.jobs.addresses import ONE, bp, find, find_or_none, fragment, grouped_services
+from aegis_web.jobs.compare import differences
+from aegis_web.jobs.forms import (
+    JobForm,
+    empty_form,
+    form_of,
+    read_form,
+    read_revision,
+    stored_trigger,
+    typed_form,
+)
+from aegis_web.jobs.models import Job
+from aegis_web.jobs.policy_form import PolicyFields
+from aegis_web.jobs.screens import form_choices, preview_of
+from aegis_web.jobs.trigger_form import TriggerFields, kinds_for
+from aegis_web.jobs.versions import times_difference
+from aegis_web.web.pages import go_to, render
+from aegis_web.web.zones import viewer_zone
+
+
+@bp.get("/new")
+def new() -> Response:
+    """The form of a new job; `?service=` chooses the service function beforehand."""
+    return job_page(empty_form(request.args.get("service", ""), default_zone()))
+
+
+@bp.post("/new")
+def redraw_new() -> Response:
+    """The form as it was typed, with what a button in it asked for. Stores nothing."""
+    return job_page(redrawn(typed_form(request.form)))
+
+
+@bp.post("")
+def create() -> Response:
+    """Make a job of the posted form."""
+    form = read_form(request.form, utc_now())
+    if form.wanted is None:
+        return job_page(form, status=422)
+    try:
+        job_id = actions.create_job(form.wanted, current_actor())
+    except Invalid as invalid:
+        return job_page(form.with_errors(invalid.errors), status=422)
+    flash(f"Created the job “{form.wanted.name}”.", "success")
+    return go_to(url_for("jobs.show", job_id=job_id))
+
+
+@bp.get(f"{ONE}/edit")
+def edit(job_id: int) -> Response:
+    """The form of a job."""
+    job = find(job_id)
+    return job_page(form_of(job), job)
+
+
+@bp.post(f"{ONE}/edit")
+def redraw_edit(job_id: int) -> Response:
+    """The form as it was typed, with what a button in it asked for. Stores nothing."""
+    job = find(job_id)
+    return job_page(redrawn(typed_form(request.form, job)), job, revision=posted_revision())
+
+
+@bp.post(f"{ONE}/review")
+def review(job_id: int) -> Response:
+    """What saving the posted form would change, fire times too. Stores nothing."""
+    job = find(job_id)
+    form = read_form(request.form, utc_now(), job)
+    if form.wanted is None:
+        response = job_page(form, job, status=422, revision=posted_revision())
+        response.headers["HX-Retarget"], response.headers["HX-Reswap"] = "#jobs-form", "outerHTML"
+        return response
+    trigger = from_json(job.trigger)
+    return fragment(
+        "jobs/_review.html",
+        job=job,
+        compared=differences(job, form.wanted),
+        times=times_difference(trigger, form.wanted.trigger, utc_now()),
+        zone=form.wanted.trigger.zone,
+    )
+
+
+@bp.route("/preview", methods=["GET", "POST"])
+def preview() -> Response:
+    """The typed trigger in words with its next fire times, or what is wrong with it.
+
+    Where a button or box of the builder was used, the fields about the trigger with the
+    expression that it made.
+    """
+    job = find_or_none(request.values.get("job_id", ""))
+    fields = TriggerFields.from_form(request.values)
+    if "build" not in request.values and "preset" not in request.values:
+        return fragment(
+            "jobs/_preview.html",
+            preview=preview_of(fields, stored_trigger(job), request.values.get("calendar", "")),
+        )
+    form = redrawn(JobForm(trigger=fields, policies=PolicyFields.from_form(request.values)))
+    return fragment("jobs/_trigger.html", **trigger_context(form, job))
+
+
+def job_page(
+    form: JobForm,
+    job: Job | None = None,
+    *,
+    status: int = 200,
+    revision: int | None = None,
+    **context: Any,
+) -> Response:
+    """The form of a new job or of `job`, as a page or as a part of one."""
+    return render(
+        "jobs/edit.html",
+        "jobs/_form.html",
+        status=status,
+        revision=job.revision if job and revision is None else revision,
+        services=grouped_services(),
+        declared=job is not None and queries.is_declared(job),
+        problem=job.problem if job else None,
+        **trigger_context(form, job),
+        **context,
+    )
+
+
+def trigger_context(form: JobForm, job: Job | None) -> dict[str, Any]:
+    """What the fields about the trigger need."""
+    stored = stored_trigger(job)
+    return {
+        "form": form,
+        "job": job,
+        "preview": preview_of(form.trigger, stored, form.policies.calendar),
+        "kinds": kinds_for(stored),
+        **form_choices(form.function),
+    }
+
+
+def redrawn(form: JobForm) -> JobForm:
+    """The form after one of the buttons of the cron builder was pressed."""
+    fields = form.trigger
+    if preset := request.values.get("preset"):
+        return replace(form, trigger=replace(fields, cron=preset).with_builder_of_cron())
+    if "build" not in request.values:
+        return form
+    try:
+        return replace(form, trigger=fields.with_built_cron())
+    except Invalid as invalid:
+        return form.with_errors(invalid.errors)
+
+
+def posted_revision() -> int:
+    """The revision that the posted form was opened on."""
+    return read_revision(request.form)
+
+
+def default_zone() -> str:
+    """The zone of a new job: the installation's where somebody set it, else the viewer's."""
+    return settings().zone if settings().zone != "UTC" else viewer_zone().key
