@@ -24,6 +24,7 @@ ROOMS = (
     "jobs",
     "pauses",
     "runs",
+    "ledger",
     "calendars",
     "backups",
     "system",

@@ -102,6 +102,8 @@ def plain(value: Any) -> str:
         return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
     if isinstance(value, list):
         return ", ".join(plain(item) for item in value) or NOTHING
     return json.dumps(value, ensure_ascii=False)

@@ -118,6 +118,7 @@ def test_a_change_is_shown_before_it_is_saved_and_can_be_taken_back(
     page.get_by_role("dialog").get_by_role("button", name="Restore", exact=True).click()
     expect(page.get_by_text("Version 1 is restored.")).to_be_visible()
     expect(page.get_by_text("Every day at 02:00").first).to_be_visible()
+    expect(page.get_by_text("No fire time has come yet")).to_be_visible()
 
 
 def test_nothing_outlives_the_scheduler_only_composition(
@@ -190,7 +191,7 @@ def test_every_page_is_accessible_and_fits(
         "/", "/jobs", "/jobs?q=nothing+like+it", "/jobs/new", "/jobs/new?service=http_request",
         f"/jobs/{failing}", f"/jobs/{failing}/edit", f"/jobs/{counting}", f"/jobs/{counting}/run",
         "/runs", "/runs?status=failed", f"/runs/{failed}", f"/runs/{running}",
-        f"/jobs/{failing}/versions?old=1&new=2",
+        f"/jobs/{failing}/versions?old=1&new=2", f"/jobs/{failing}/why?at=2026-01-01T00:00",
         "/services", "/backups", "/system", "/account", "/account/password",
     )  # fmt: skip
     for path in paths:

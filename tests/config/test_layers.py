@@ -10,6 +10,7 @@ CONCEPTS = {
     "jobs",
     "runs",
     "calendars",
+    "ledger",
     "pauses",
     "backups",
     "accounts",

@@ -1,0 +1,90 @@
+"""The account of a job, and the page that says why it did not run at some moment."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from flask import Blueprint, Response, request, url_for
+
+from aegis_web.clock import utc_now
+from aegis_web.engine.triggers import from_json
+from aegis_web.errors import Invalid
+from aegis_web.jobs.addresses import ONE, find, fragment
+from aegis_web.jobs.models import Job
+from aegis_web.jobs.trigger_form import local_instant
+from aegis_web.ledger.expected import expected_times
+from aegis_web.ledger.queries import FAILED, OPEN, SUCCEEDED, Account, account_of, rules_of
+from aegis_web.ledger.why import explain
+from aegis_web.runs.filters import iso
+from aegis_web.runs.models import RunStatus
+from aegis_web.web.pages import render
+from aegis_web.web.zones import find_zone, viewer_zone
+
+bp = Blueprint("ledger", __name__, url_prefix="/jobs")
+
+LINES = {
+    "Succeeded": SUCCEEDED,
+    "Failed, timed out, lost": FAILED,
+    "Skipped": (RunStatus.SKIPPED,),
+    "Missed": (RunStatus.MISSED,),
+    "Cancelled": (RunStatus.CANCELLED,),
+    "Running, queued": OPEN,
+}
+SECOND = timedelta(seconds=1)
+TYPED_LIMIT = 40  # characters of a date and time
+
+
+@bp.get(f"{ONE}/ledger")
+def account(job_id: int) -> Response:
+    """How many fire times the job had, and what became of them."""
+    job = find(job_id)
+    found = account_of(job)
+    lines = [] if found is None else lines_of(job, found)
+    return fragment("ledger/_account.html", job=job, account=found, lines=lines)
+
+
+@bp.get(f"{ONE}/why")
+def why(job_id: int) -> Response:
+    """What became of the job at the moment in `?at=`, local time of its zone."""
+    job = find(job_id)
+    zone = find_zone(job.zone) or viewer_zone()
+    typed = request.args.get("at", "").strip()[:TYPED_LIMIT]
+    error, answer = None, None
+    if typed:
+        try:
+            at = local_instant("at", typed, zone).replace(second=0, microsecond=0)
+            answer = explain(job, at)
+        except Invalid as invalid:
+            error = invalid.errors["at"]
+    return render(
+        "ledger/why.html",
+        "ledger/_answer.html",
+        status=422 if error else 200,
+        job=job,
+        zone=zone,
+        typed=typed or last_due(job, zone),
+        error=error,
+        answer=answer,
+        words=from_json(job.trigger).words() if not job.problem else None,
+    )
+
+
+def lines_of(job: Job, found: Account) -> list[tuple[str, int, str]]:
+    """What became of the fire times: a word, how many (unless none), where they are listed."""
+    place: dict[str, Any] = {"job": job.id, "kind": "scheduled"}
+    place |= {"since": iso(found.from_at), "until": iso(found.until_at + SECOND)}  # not included
+    return [
+        (
+            word,
+            found.total(*statuses),
+            url_for("runs.index", **place, status=[status.name.lower() for status in statuses]),
+        )
+        for word, statuses in LINES.items()
+        if statuses == SUCCEEDED or found.total(*statuses)
+    ]
+
+
+def last_due(job: Job, zone: object) -> str:
+    """The job's last fire time, as the field shows it; "" where there is none."""
+    rules, now = rules_of(job), utc_now()
+    times = expected_times(rules, datetime.min.replace(tzinfo=now.tzinfo), now, 1) if rules else []
+    return f"{times[0].astimezone(zone):%Y-%m-%dT%H:%M}" if times else ""  # type: ignore[arg-type]
