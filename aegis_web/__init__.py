@@ -25,6 +25,7 @@ ROOMS = (
     "pauses",
     "runs",
     "ledger",
+    "timeline",
     "calendars",
     "backups",
     "system",

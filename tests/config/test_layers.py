@@ -11,6 +11,7 @@ CONCEPTS = {
     "runs",
     "calendars",
     "ledger",
+    "timeline",
     "pauses",
     "backups",
     "accounts",
