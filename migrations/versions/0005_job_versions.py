@@ -13,6 +13,7 @@ DEFINITION = (
     "retry_delay_seconds", "retry_backoff", "retry_errors", "on_lost", "group_name", "calendar_id",
     "priority", "queue_limit",
 )  # fmt: skip
+DOCUMENTS = {"tags", "arguments", "trigger", "retry_errors"}
 
 
 def upgrade() -> None:
@@ -29,17 +30,20 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name="fk_job_versions_job_id"),
     )
     sqlite = op.get_bind().dialect.name == "sqlite"
-    document = {"tags", "arguments", "trigger", "retry_errors"}
-    pairs = ", ".join(
-        f"'{name}', {f'json({name})' if sqlite and name in document else name}"
-        for name in DEFINITION
-    )
-    build = "json_object" if sqlite else "json_build_object"
-    op.execute(
-        "INSERT INTO job_versions (job_id, number, from_at, made_by, note, definition)"
-        f" SELECT id, 1, updated_at, updated_by, '', {build}({pairs}) FROM jobs"
-        " WHERE deleted_at IS NULL"
-    )
+    pairs: list[sa.ColumnElement] = []
+    for name in DEFINITION:
+        value = sa.column(name)
+        is_document = sqlite and name in DOCUMENTS  # else SQLite would take it for a text
+        pairs += [sa.literal_column(f"'{name}'"), sa.func.json(value) if is_document else value]
+    build = sa.func.json_object if sqlite else sa.func.json_build_object
+    first = sa.select(
+        sa.column("id"), sa.literal_column("1"), sa.column("updated_at"), sa.column("updated_by"),
+        sa.literal_column("''"), build(*pairs),
+    )  # fmt: skip
+    alive = first.select_from(sa.table("jobs")).where(sa.column("deleted_at").is_(None))
+    columns = ("job_id", "number", "from_at", "made_by", "note", "definition")
+    versions = sa.table("job_versions", *map(sa.column, columns))
+    op.execute(versions.insert().from_select(columns, alive))
 
 
 def downgrade() -> None:

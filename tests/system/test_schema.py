@@ -8,13 +8,16 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from flask_migrate import downgrade, upgrade
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, select, text
+from sqlalchemy.orm import Session
 
 from aegis_web import create_app
 from aegis_web.config import load_settings
 from aegis_web.config_values import sqlite_path
 from aegis_web.database import Model
+from aegis_web.engine.new_job import DEFINITION
 from aegis_web.errors import AegisError
+from aegis_web.jobs.models import JobVersion
 from tests.support.databases import close_engines
 from tests.support.environment import settings_environment
 
@@ -54,6 +57,11 @@ def test_each_migration_can_be_undone_and_done_again(database_url: str, data_dir
         upgrade()
         with engine.connect() as connection:
             (row,) = connection.execute(text("SELECT retries, priority, on_lost FROM jobs"))
+        with Session(engine) as session:
+            version = session.scalars(select(JobVersion)).one()
     engine.dispose()
     close_engines(app)
     assert tuple(row) == (0, 1, "mark")
+    assert set(version.definition) == set(DEFINITION)
+    said = [version.definition[name] for name in ("name", "tags", "trigger", "retries", "overlap")]
+    assert said == ["a", [], {}, 0, "skip"]
