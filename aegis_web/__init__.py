@@ -26,6 +26,7 @@ ROOMS = (
     "runs",
     "ledger",
     "timeline",
+    "failures",
     "calendars",
     "backups",
     "system",

@@ -36,6 +36,7 @@ PLACES = (
     Place("Overview", "dashboard", "overview.index"),
     Place("Jobs", "clock", "jobs.index"),
     Place("Runs", "history", "runs.index"),
+    Place("Failures", "fail", "failures.index"),
     Place("Timeline", "timeline", "timeline.index"),
     Place("Calendars", "calendar", "calendars.index"),
     Place("Services", "functions", "system.services"),

@@ -12,6 +12,7 @@ CONCEPTS = {
     "calendars",
     "ledger",
     "timeline",
+    "failures",
     "pauses",
     "backups",
     "accounts",

@@ -1,0 +1,57 @@
+"""Acknowledging an error, and taking that back: one transaction each, with its audit row."""
+
+from sqlalchemy.orm import Session
+
+from aegis_web.audit.models import Actor, audit_entry
+from aegis_web.clock import utc_now
+from aegis_web.errors import Conflict, Invalid, NotFound
+from aegis_web.extensions import transaction
+from aegis_web.failures.models import Acknowledgement
+from aegis_web.failures.queries import find_failure
+from aegis_web.jobs.definition import text_error
+
+NOTE_LIMIT = 500  # characters
+
+
+def acknowledge(fingerprint: str, actor: Actor, note: str = "") -> None:
+    """Let an error be known until it hits another job or comes back after a good run.
+
+    Raises: NotFound when no kept run has it; Invalid for a note that is too long.
+    """
+    if error := text_error("The note", note, NOTE_LIMIT):
+        raise Invalid({"note": error})
+    failure = find_failure(fingerprint)
+    if failure is None:
+        raise NotFound("No run that is kept has this error any more. Look at the list again.")
+    jobs = sorted(failure.jobs)
+    with transaction() as session:
+        session.merge(
+            Acknowledgement(
+                fingerprint=fingerprint,
+                jobs=jobs,
+                note=note,
+                made_at=utc_now(),
+                made_by=actor.name,
+                account_id=actor.account_id,
+            )
+        )
+        after = {"error": failure.error, "jobs": jobs, "note": note}
+        entry = audit_entry(actor, "failure.acknowledge", f"failure:{fingerprint}", None, after)
+        session.add(entry)
+
+
+def reopen(fingerprint: str, actor: Actor) -> None:
+    """Let an error be news again. Raises: Conflict when nobody has acknowledged it."""
+    with transaction() as session:
+        row = known(session, fingerprint)
+        before = {"by": row.made_by, "note": row.note}
+        session.delete(row)
+        session.add(audit_entry(actor, "failure.reopen", f"failure:{fingerprint}", before, None))
+
+
+def known(session: Session, fingerprint: str) -> Acknowledgement:
+    """The acknowledgement of an error. Raises: Conflict."""
+    row = session.get(Acknowledgement, fingerprint)
+    if row is None:
+        raise Conflict("Nobody has acknowledged this error: somebody else was first.")
+    return row
