@@ -66,13 +66,16 @@ class Shared:
     calendars: Mapping[int, str] = field(default_factory=dict)  # number: name
 
 
+NOTHING_SHARED = Shared()
+
+
 def seconds_text(seconds: int | None) -> str:
     """Seconds as people type them, "1h 30m"; empty for None."""
     return "" if seconds is None else duration_words(timedelta(seconds=seconds))
 
 
 def policy_sentences(
-    job: Job | Definition, function: ServiceFunction | None, shared: Shared
+    job: Job | Definition, function: ServiceFunction | None, shared: Shared = NOTHING_SHARED
 ) -> dict[str, str]:
     """All policies of a job as sentences, by what they are about, in the order of the form."""
     limit = function.timeout_seconds if function else None

@@ -36,7 +36,9 @@ from aegis_web.vault import Vault
 
 PAGE_SIZE = 30
 SPARK_RUNS = 20
-NEXT_TIMES = 5
+NEXT_TIMES = 5  # of a preview
+NEXT_TIMES_OF_JOB = 10
+DURATIONS = 100  # runs in the chart of a job
 TAGS_OFFERED = 200
 BAD = (RunStatus.FAILED, RunStatus.TIMED_OUT, RunStatus.LOST, RunStatus.MISSED)
 TELLING = (RunStatus.SUCCEEDED, *BAD)  # what says whether a job works
@@ -206,7 +208,7 @@ def find_former(job_id: int) -> FormerJob | None:
 def describe(job: Job) -> JobDetail:
     """A job with what follows from it and its last runs. Two queries."""
     trigger, function = from_json(job.trigger), registry().find(job.service)
-    times = tuple(next_times(trigger)) if job.state == JobState.ACTIVE else ()
+    times = tuple(next_times(trigger, NEXT_TIMES_OF_JOB)) if job.state == JobState.ACTIVE else ()
     return JobDetail(
         job=job,
         trigger=trigger,
@@ -215,7 +217,7 @@ def describe(job: Job) -> JobDetail:
         next_times=times,
         forbidden=forbidden_times(job.calendar_id, times),
         passed=passed_count(trigger, job.state, job.next_run_at),
-        runs=last_runs([job.id]).get(job.id, ()),
+        runs=last_runs([job.id], DURATIONS).get(job.id, ()),
     )
 
 

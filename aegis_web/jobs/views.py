@@ -26,6 +26,7 @@ from aegis_web.jobs.forms import (
     typed_form,
 )
 from aegis_web.jobs.models import CatchUp, Job
+from aegis_web.jobs.outlook import outlook
 from aegis_web.jobs.pause_form import LASTING_WORDS, read_pause
 from aegis_web.jobs.policy_words import policy_sentences
 from aegis_web.jobs.queries import RunMark
@@ -35,7 +36,7 @@ from aegis_web.jobs.screens import (
     shared_things,
 )
 from aegis_web.runs.queries import runs_of_job
-from aegis_web.web.charts import Sparkline, SparkRun, sparkline
+from aegis_web.web.charts import Sparkline, SparkRun, duration_chart, sparkline
 from aegis_web.web.errors import answer, described
 from aegis_web.web.pages import finish_reading, go_to, is_htmx, render, wants_fragment
 from aegis_web.web.zones import viewer_zone
@@ -77,6 +78,8 @@ def show(job_id: int) -> Response:
         job=job,
         detail=detail,
         arguments=argument_texts(job.service, job.arguments),
+        outlook=outlook(job, detail.function, detail.next_times),
+        durations=duration_chart([SparkRun(run.status, run.seconds) for run in detail.runs]),
         policies=policy_sentences(job, detail.function, shared_things()),
         declared=queries.is_declared(job),
         runs=runs_of_job(job_id, RUNS_SHOWN),

@@ -4,6 +4,7 @@ No style and no script is in them: colours are classes, and every chart says in 
 shows.
 """
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ FULL_HEIGHT_TOP = 2.0
 HOLLOW_HEIGHT = 7.0
 STRIP_HEIGHT, STRIP_WIDTH, STRIP_GAP = 64.0, 720.0, 0.22  # gap: part of an hour's width
 STRIP_LEAST = 3.0  # so that one failure among thousands is still seen
+DURATIONS_LEAST = 3  # runs; of fewer a chart says nothing
 STACK = ("ok", "run", "late", "fail")  # from the bottom up
 
 
@@ -90,6 +92,27 @@ class HourStrip:
     height: float = STRIP_HEIGHT
 
 
+@dataclass(frozen=True)
+class Level:
+    """A value that is drawn as a line."""
+
+    y: float
+    text: str
+
+
+@dataclass(frozen=True)
+class DurationChart:
+    """How long the last runs took, one bar each."""
+
+    bars: tuple[Bar, ...]
+    half: Level  # the median
+    most: Level  # the 95th percentile
+    longest: str
+    label: str
+    width: float = STRIP_WIDTH
+    height: float = STRIP_HEIGHT
+
+
 def kind_of(status: RunStatus | int | str) -> str:
     """The colour class of a status."""
     word = word_of(status)
@@ -130,6 +153,46 @@ def _spark_label(counted: Mapping[str, int]) -> str:
     if not total:
         return "No runs yet"
     return f"Last {total} runs: {_in_words(counted)}" if total > 1 else _in_words(counted)
+
+
+def duration_chart(runs: Sequence[SparkRun]) -> DurationChart | None:
+    """How long runs took, oldest first; None where fewer than `DURATIONS_LEAST` tell."""
+    shown = [run for run in runs if run.seconds is not None and kind_of(run.status) != "run"]
+    if len(shown) < DURATIONS_LEAST:
+        return None
+    took = sorted(run.seconds or 0.0 for run in shown)
+    half, most = percentile(took, 0.5), percentile(took, 0.95)
+    top = took[-1] or 1
+    step = STRIP_WIDTH / len(shown)
+    room = STRIP_HEIGHT - FULL_HEIGHT_TOP
+
+    def height(seconds: float) -> float:
+        return round(max(1.0, room * seconds / top), 2)
+
+    bars = [
+        Bar(
+            round(place * step + step * STRIP_GAP / 2, 2),
+            round(STRIP_HEIGHT - height(run.seconds or 0), 2),
+            round(step * (1 - STRIP_GAP), 2),
+            height(run.seconds or 0),
+            kind_of(run.status),
+            f"{LOOKS[word_of(run.status)].word}, {duration(run.seconds)}",
+        )
+        for place, run in enumerate(shown)
+    ]
+    lines = tuple(
+        Level(round(STRIP_HEIGHT - height(each), 2), duration(each)) for each in (half, most)
+    )
+    label = (
+        f"Durations of the last {len(shown)} runs: half took at most {duration(half)}, 19 of 20 at "
+        f"most {duration(most)}, the longest {duration(took[-1])}"
+    )
+    return DurationChart(tuple(bars), lines[0], lines[1], duration(took[-1]), label)
+
+
+def percentile(ordered: Sequence[float], part: float) -> float:
+    """The smallest of the `ordered` values that `part` of them do not exceed."""
+    return ordered[max(0, math.ceil(part * len(ordered)) - 1)]
 
 
 def hour_strip(hours: Sequence[HourCounts]) -> HourStrip:
