@@ -1,7 +1,7 @@
 """Reading the output of a run: from compressed pieces to lines that are safe to show.
 
-Secrets were masked before anything was written. What a terminal would obey (colours, cursor
-movements) is taken out here, other control characters are made visible.
+Secrets were masked before anything was written. Of what a terminal would obey only colours and
+emphasis are kept (`ansi`), the rest is taken out; other control characters are made visible.
 """
 
 import re
@@ -15,6 +15,7 @@ from sqlalchemy import Select, select
 from aegis_web.clock import from_us
 from aegis_web.engine.output import PIECES
 from aegis_web.extensions import db
+from aegis_web.runs.ansi import Part, parts_of
 from aegis_web.runs.models import RunLog
 
 SHOWN_LINES = 1000
@@ -37,7 +38,12 @@ class LogLine:
 
     at: datetime | None  # None: the line says nothing about its time
     level: str  # of LEVELS
-    text: str
+    parts: tuple[Part, ...]  # its text in the looks that it asked for
+
+    @property
+    def text(self) -> str:
+        """Its text without any look."""
+        return "".join(part.text for part in self.parts)
 
 
 @dataclass(frozen=True)
@@ -116,8 +122,9 @@ def line_of(line: str) -> LogLine:
     instant, _, rest = line.partition("\t")
     level, tab, text = rest.partition("\t")
     if not tab or not instant.isdigit():
-        return LogLine(None, "info", inert(line))
-    return LogLine(from_us(int(instant)), level if level in LEVELS else "info", inert(text))
+        return LogLine(None, "info", (Part(inert(line)),))
+    parts = tuple(Part(inert(part.text), part.style) for part in parts_of(text))
+    return LogLine(from_us(int(instant)), level if level in LEVELS else "info", parts)
 
 
 def inert(text: str) -> str:

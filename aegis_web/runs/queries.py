@@ -29,6 +29,7 @@ from aegis_web.runs.attempts import (
     reason_sentence,
 )
 from aegis_web.runs.filters import LARGEST_KEY, RunFilter
+from aegis_web.runs.frames import Chunk, chunks_of
 from aegis_web.runs.log import inert
 from aegis_web.runs.models import (
     Kind,
@@ -164,6 +165,11 @@ class RunFacts:
     cost: Cost
     attempts: tuple[AttemptRow, ...]  # all, the newest first; empty where there was only one
     late: LateEnd | None
+
+    @property
+    def frames(self) -> tuple[Chunk, ...]:
+        """The traceback in parts."""
+        return tuple(chunks_of(self.traceback or ""))
 
     @property
     def stopping(self) -> str:
