@@ -8,6 +8,7 @@ from typing import Any
 
 from aegis_web.config import settings
 from aegis_web.services.back_up_database import back_up_database
+from aegis_web.services.check_ledger import check_ledger
 from aegis_web.services.prune_history import prune_history
 
 
@@ -29,4 +30,12 @@ def declare(scheduler: Any) -> None:
         minute=0,
         id="prune_history",
         name="Prune history",
+    )
+    scheduler.add_job(
+        check_ledger,
+        trigger="cron",
+        hour=4,
+        minute=0,
+        id="ledger_check",
+        name="Check the ledger",
     )

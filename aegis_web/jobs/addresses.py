@@ -1,5 +1,6 @@
 """Where the pages of jobs are, and which job an address names."""
 
+import secrets
 from typing import Any
 
 from flask import Blueprint, Response
@@ -39,6 +40,11 @@ def runnable(job_id: int) -> tuple[Job, Any]:
     if function is None:
         raise Conflict(f"This job is broken and cannot run: {job.problem} Edit it first.")
     return job, function
+
+
+def new_key() -> str:
+    """A fresh one-time key: however often its form is sent, one run comes of it."""
+    return secrets.token_urlsafe(12)
 
 
 def fragment(template: str, **context: Any) -> Response:

@@ -1,6 +1,5 @@
 """The list of jobs, the page of one job, and what can be done with it."""
 
-import secrets
 from typing import Any
 
 from flask import Response, flash, request, url_for
@@ -11,7 +10,7 @@ from aegis_web.errors import Invalid
 from aegis_web.jobs import actions, queries
 from aegis_web.jobs import version_views as _version_views  # noqa: F401  (its routes)
 from aegis_web.jobs.actions import JobGone, StaleEdit
-from aegis_web.jobs.addresses import ONE, bp, find, fragment, grouped_services, runnable
+from aegis_web.jobs.addresses import ONE, bp, find, fragment, grouped_services, new_key, runnable
 from aegis_web.jobs.compare import argument_texts, differences
 from aegis_web.jobs.filters import JobFilter
 from aegis_web.jobs.form_views import job_page, posted_revision
@@ -221,11 +220,6 @@ def row_tools() -> dict[str, Any]:
 def page_url(chosen: JobFilter | None) -> str | None:
     """Where that page of the list is."""
     return None if chosen is None else url_for("jobs.index", **chosen.to_args())
-
-
-def new_key() -> str:
-    """A fresh one-time key: however often its form is sent, one run comes of it."""
-    return secrets.token_urlsafe(12)
 
 
 def title_of(service: str) -> str:

@@ -8,18 +8,29 @@ from flask import Blueprint, Response, request, url_for
 from aegis_web.clock import utc_now
 from aegis_web.engine.triggers import from_json
 from aegis_web.errors import Invalid
-from aegis_web.jobs.addresses import ONE, find, fragment
+from aegis_web.jobs.addresses import ONE, find, fragment, new_key
 from aegis_web.jobs.models import Job
 from aegis_web.jobs.trigger_form import local_instant
 from aegis_web.ledger.expected import expected_times
-from aegis_web.ledger.queries import FAILED, OPEN, SUCCEEDED, Account, account_of, rules_of
+from aegis_web.ledger.queries import (
+    FAILED,
+    OPEN,
+    SUCCEEDED,
+    Account,
+    account_of,
+    find_check_job,
+    list_accounts,
+    read_place,
+    rules_of,
+    total_account,
+)
 from aegis_web.ledger.why import explain
 from aegis_web.runs.filters import iso
 from aegis_web.runs.models import RunStatus
 from aegis_web.web.pages import render
 from aegis_web.web.zones import find_zone, viewer_zone
 
-bp = Blueprint("ledger", __name__, url_prefix="/jobs")
+bp = Blueprint("ledger", __name__)
 
 LINES = {
     "Succeeded": SUCCEEDED,
@@ -33,7 +44,24 @@ SECOND = timedelta(seconds=1)
 TYPED_LIMIT = 40  # characters of a date and time
 
 
-@bp.get(f"{ONE}/ledger")
+@bp.get("/ledger")
+def index() -> Response:
+    """The accounts of all jobs as the last check found them, the doubtful ones first."""
+    page = list_accounts(read_place(request.args.get("after", "")))
+    check = find_check_job()
+    return render(
+        "ledger/index.html",
+        "ledger/_accounts.html",
+        total=total_account(),
+        rows=page.rows,
+        older=url_for("ledger.index", after=page.older) if page.older else None,
+        check_url=url_for("jobs.run", job_id=check) if check else None,
+        new_key=new_key,
+        runs_url=runs_url,
+    )
+
+
+@bp.get(f"/jobs{ONE}/ledger")
 def account(job_id: int) -> Response:
     """How many fire times the job had, and what became of them."""
     job = find(job_id)
@@ -42,7 +70,7 @@ def account(job_id: int) -> Response:
     return fragment("ledger/_account.html", job=job, account=found, lines=lines)
 
 
-@bp.get(f"{ONE}/why")
+@bp.get(f"/jobs{ONE}/why")
 def why(job_id: int) -> Response:
     """What became of the job at the moment in `?at=`, local time of its zone."""
     job = find(job_id)
@@ -66,6 +94,14 @@ def why(job_id: int) -> Response:
         answer=answer,
         words=from_json(job.trigger).words() if not job.problem else None,
     )
+
+
+def runs_url(row: Any, *words: str) -> str:
+    """Where the runs of an account that came to these statuses are listed."""
+    place: dict[str, Any] = {"kind": "scheduled", "status": list(words)}
+    if row.job_id is not None:
+        place["job"] = row.job_id
+    return url_for("runs.index", **place, since=iso(row.from_at), until=iso(row.until_at + SECOND))
 
 
 def lines_of(job: Job, found: Account) -> list[tuple[str, int, str]]:

@@ -3,6 +3,7 @@
 from flask import Blueprint, Response, current_app, url_for
 
 from aegis_web.config import settings
+from aegis_web.ledger.queries import total_account
 from aegis_web.overview.queries import MOST_COUNTED, Day, overview
 from aegis_web.system.queries import engine_warnings
 from aegis_web.web.charts import HourCounts, HourStrip, hour_strip, kind_of
@@ -20,6 +21,7 @@ def index() -> Response:
         "overview/index.html",
         "overview/_board.html",
         overview=found,
+        ledger=total_account(),
         alarms=[w for w in engine_warnings(config, found.engine) if w.level == "danger"],
         strip=strip_of(found.day),
         kinds=[kind for kind in ("ok", "fail", "late") if kind in kinds_of(found.day)],

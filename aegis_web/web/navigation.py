@@ -38,6 +38,7 @@ PLACES = (
     Place("Runs", "history", "runs.index"),
     Place("Failures", "fail", "failures.index"),
     Place("Timeline", "timeline", "timeline.index"),
+    Place("Ledger", "check", "ledger.index"),
     Place("Calendars", "calendar", "calendars.index"),
     Place("Services", "functions", "system.services"),
     Place("Backups", "backups", "backups.index"),

@@ -192,7 +192,7 @@ def test_every_page_is_accessible_and_fits(
         f"/jobs/{failing}", f"/jobs/{failing}/edit", f"/jobs/{counting}", f"/jobs/{counting}/run",
         "/runs", "/runs?status=failed", f"/runs/{failed}", f"/runs/{running}",
         f"/jobs/{failing}/versions?old=1&new=2", f"/jobs/{failing}/why?at=2026-01-01T00:00",
-        "/failures", "/timeline", "/timeline?day=2026-01-01",
+        "/ledger", "/failures", "/timeline", "/timeline?day=2026-01-01",
         "/services", "/backups", "/system", "/account", "/account/password",
     )  # fmt: skip
     for path in paths:
