@@ -7,7 +7,7 @@ actions of the browser and APScheduler's own methods both come here.
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select, update
@@ -325,6 +325,27 @@ def delete(session: Session, job: Job, registry: Registry, actor: Actor) -> None
     session.add(audit_entry(actor, "job.delete", f"job:{job.id}", definition(job), None))
 
 
+def undelete(session: Session, job: Job, registry: Registry, actor: Actor) -> None:
+    """Let a deleted job live again; the fire times since its deletion are skipped.
+
+    Raises: Conflict when it is not deleted.
+    """
+    if job.deleted_at is None:
+        raise Conflict("This job is not deleted: somebody else was first.")
+    trigger, deleted_at = from_json(job.trigger), job.deleted_at
+    taken = select(Job.id).where(Job.key == job.key, Job.deleted_at.is_(None))
+    if session.scalar(taken) is not None:
+        job.key = f"{job.key} ({job.id})"
+    job.deleted_at, job.next_run_at = None, trigger.next_after(deleted_at)
+    if job.state != JobState.FINISHED:
+        settle(session, job, registry, passed=Reason.DELETED)
+    if job.next_run_at is None:
+        job.state = JobState.FINISHED
+    job.problem = problem_of(job, registry)
+    touch(session, job, actor)
+    session.add(audit_entry(actor, "job.undelete", f"job:{job.id}", None, definition(job)))
+
+
 def request_run(
     session: Session,
     job: Job,
@@ -332,10 +353,11 @@ def request_run(
     actor: Actor,
     request_key: str | None = None,
     arguments: Mapping[str, Any] | None = None,
+    delay: timedelta | None = None,
 ) -> int:
     """Queue a manual run; the run's number. The same `request_key` gives the same run again.
 
-    `arguments` (sealed) replace the job's own for this run.
+    `arguments` (sealed) replace the job's own for this run; it begins after `delay`, if any.
     Raises: Conflict while everything is paused.
     """
     if request_key is not None:
@@ -343,13 +365,15 @@ def request_run(
         if known is not None:
             return known
     refuse_while_paused(session)
+    now = now_of(session)
     run = Run(
         job_id=job.id,
         kind=Kind.MANUAL,
         status=RunStatus.QUEUED,
         lane=lane_of(registry, job.service),
         priority=job.priority,
-        queued_at=now_of(session),
+        queued_at=now,
+        not_before=None if delay is None else now + delay,
         requested_by=actor.name,
         request_key=request_key,
     )

@@ -5,7 +5,7 @@ What becomes of fire times meanwhile is `engine.changes`' business.
 
 import re
 import unicodedata
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import func, select
@@ -177,10 +177,11 @@ def run_job(
     request_key: str,
     actor: Actor,
     arguments: dict[str, Any] | None = None,
+    delay: timedelta | None = None,
 ) -> int:
     """Queue a manual run; the run's number. The same `request_key` gives the same run again.
 
-    `arguments` (unsealed) replace the job's own for this run.
+    `arguments` (unsealed) replace the job's own for this run; it begins after `delay`, if any.
     Raises: JobGone; Conflict when the job is broken; Invalid by field.
     """
     with transaction() as session:
@@ -190,7 +191,23 @@ def run_job(
             raise Conflict(f"This job is broken and cannot run: {problem} Edit it first.")
         sealed = None if arguments is None else _sealed(function, arguments)
         key = f"{job_id}:{request_key}"
-        return changes.request_run(session, job, registry(), actor, key, sealed)
+        return changes.request_run(session, job, registry(), actor, key, sealed, delay)
+
+
+def undelete_job(job_id: int, actor: Actor) -> None:
+    """Bring a deleted job back; the fire times since then are skipped.
+
+    Raises: JobGone when it never was; Conflict when it is not deleted, or its name is taken by now.
+    """
+    with transaction() as session:
+        job = session.scalar(select(Job).where(Job.id == job_id).with_for_update())
+        if job is None:
+            raise JobGone(job_id, None, None)
+        try:
+            refuse_taken_name(session, job.name, job_id)
+        except Invalid as invalid:
+            raise Conflict(f"It cannot come back. {invalid.errors['name']}") from None
+        changes.undelete(session, job, registry(), actor)
 
 
 def delete_job(job_id: int, actor: Actor) -> None:

@@ -11,6 +11,7 @@ from aegis_web.jobs import actions, queries
 from aegis_web.jobs import version_views as _version_views  # noqa: F401  (its routes)
 from aegis_web.jobs.actions import JobGone, StaleEdit
 from aegis_web.jobs.addresses import ONE, bp, find, fragment, grouped_services, new_key, runnable
+from aegis_web.jobs.bulk_views import undo_offer
 from aegis_web.jobs.compare import argument_texts, differences
 from aegis_web.jobs.filters import JobFilter
 from aegis_web.jobs.form_views import job_page, posted_revision
@@ -60,6 +61,7 @@ def index() -> Response:
         older=page_url(page.older),
         live_url=page_url(chosen),
         poll=list_poll(page.rows),
+        undo=undo_offer(request.args["undo"]) if whole and "undo" in request.args else None,
         tags=queries.all_tags() if whole else (),
         services=grouped_services() if whole else {},
         **row_tools(),

@@ -121,6 +121,32 @@ def test_a_change_is_shown_before_it_is_saved_and_can_be_taken_back(
     expect(page.get_by_text("No fire time has come yet")).to_be_visible()
 
 
+def test_chosen_jobs_stay_chosen_while_the_list_lives_and_are_deleted_and_brought_back(
+    start_server: StartServer, page: Page
+) -> None:
+    server = start_server(AEGIS_SERVICES=SHOP).ready()
+    set_up(page, server)
+    for name in ("Often", "Also often"):
+        create_job(page, server, "shop.break_down", name, "* * * * *")
+    page.goto(f"{server.url}/jobs?q=often")
+    bar = page.get_by_role("form", name="The chosen jobs")
+    expect(bar).to_be_hidden()
+    page.get_by_label("Choose Often").check()
+    expect(bar.get_by_role("status")).to_have_text("1 job")
+    with page.expect_response(re.compile("/jobs.q=often")):
+        pass  # the list looks again
+    expect(page.get_by_label("Choose Often")).to_be_checked()
+    page.get_by_label("Choose all jobs of this page").check()
+    expect(bar.get_by_role("status")).to_have_text("2 jobs")
+    bar.get_by_role("button", name="Delete…").click()
+    expect(page.get_by_role("heading", name="Delete 2 jobs?")).to_be_visible()
+    page.get_by_role("button", name="Delete 2 jobs").click()
+    expect(page.get_by_text("Deleted 2 jobs.")).to_be_visible()
+    expect(page.get_by_role("link", name="Also often")).to_have_count(0)
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_role("link", name="Also often")).to_be_visible()
+
+
 def test_nothing_outlives_the_scheduler_only_composition(
     start_server: StartServer, open_page: OpenPage, data_dir: Path
 ) -> None:
@@ -188,7 +214,8 @@ def test_every_page_is_accessible_and_fits(
     counting = create_job(page, server, "shop.count_slowly", "Count", "0 0 1 1 *")
     running = run_now(page, server, counting)
     paths = (
-        "/", "/jobs", "/jobs?q=nothing+like+it", "/jobs/new", "/jobs/new?service=http_request",
+        "/", "/jobs", "/jobs?q=nothing+like+it", f"/jobs/bulk?verb=tag&job={failing}",
+        "/jobs/new", "/jobs/new?service=http_request",
         f"/jobs/{failing}", f"/jobs/{failing}/edit", f"/jobs/{counting}", f"/jobs/{counting}/run",
         "/runs", "/runs?status=failed", f"/runs/{failed}", f"/runs/{running}",
         f"/jobs/{failing}/versions?old=1&new=2", f"/jobs/{failing}/why?at=2026-01-01T00:00",
