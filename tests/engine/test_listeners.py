@@ -122,9 +122,16 @@ def test_a_slow_listener_holds_up_no_run(node: EngineNode) -> None:
 
 
 def test_a_listener_may_stop_the_scheduler(node: EngineNode) -> None:
-    node.scheduler.add_listener(lambda event: node.scheduler.shutdown(), EVENT_JOB_EXECUTED)
+    ended = Event()
+
+    def stop(_event: object) -> None:
+        node.scheduler.shutdown()
+        ended.set()
+
+    node.scheduler.add_listener(stop, EVENT_JOB_EXECUTED)
     node.settled(node.request(node.add(functions.note)))
-    wait_until(lambda: not node.scheduler.running)
+    wait_until(ended.is_set)
+    assert not node.scheduler.running
 
 
 def test_what_ends_at_the_very_end_is_told(node: EngineNode) -> None:
