@@ -13,6 +13,7 @@ from aegis_web.extensions import db
 from aegis_web.failures.fingerprint import fingerprint
 from aegis_web.failures.models import Acknowledgement
 from aegis_web.jobs.models import Job
+from aegis_web.runs.log import inert
 from aegis_web.runs.models import Run, RunStatus
 from aegis_web.runs.search import first_since
 
@@ -121,7 +122,7 @@ def failure_of(mark: str, rows: Sequence[Any], now: datetime) -> Failure:
     counts = {word: sum(now - at <= span for at in times) for word, span in SPANS.items()}
     jobs = dict(Counter(row.job_id for row in rows).most_common())
     newest = rows[0]
-    return Failure(mark, newest.error, min(times), max(times), newest.id, counts, jobs)
+    return Failure(mark, inert(newest.error), min(times), max(times), newest.id, counts, jobs)
 
 
 def with_facts(groups: Sequence[Failure]) -> list[Failure]:

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from flask import Blueprint, Response, request, url_for
 
@@ -119,8 +120,8 @@ def lines_of(job: Job, found: Account) -> list[tuple[str, int, str]]:
     ]
 
 
-def last_due(job: Job, zone: object) -> str:
+def last_due(job: Job, zone: ZoneInfo) -> str:
     """The job's last fire time, as the field shows it; "" where there is none."""
     rules, now = rules_of(job), utc_now()
     times = expected_times(rules, datetime.min.replace(tzinfo=now.tzinfo), now, 1) if rules else []
-    return f"{times[0].astimezone(zone):%Y-%m-%dT%H:%M}" if times else ""  # type: ignore[arg-type]
+    return f"{times[0].astimezone(zone):%Y-%m-%dT%H:%M}" if times else ""

@@ -26,6 +26,7 @@ from aegis_web.ledger.expected import (
     rule_at,
 )
 from aegis_web.ledger.queries import rules_of
+from aegis_web.runs.log import inert
 from aegis_web.runs.models import REASON_SENTENCES, Reason, Run, RunStatus
 from aegis_web.system.models import Node
 
@@ -185,7 +186,9 @@ def of_run(case: Case, run: Run, fire_at: datetime) -> tuple[str, list[Evidence]
         return "It is running.", [began(run, fire_at)]
     if status in (RunStatus.FAILED, RunStatus.TIMED_OUT):
         word = "failed" if status is RunStatus.FAILED else "took longer than its timeout"
-        return f"It ran, and {word}: {run.error or 'no error is kept'}", [began(run, fire_at)]
+        return f"It ran, and {word}: {inert(run.error or 'no error is kept')}", [
+            began(run, fire_at)
+        ]
     reason = Reason(run.reason) if run.reason in set(Reason) else None
     verb = {
         RunStatus.CANCELLED: "It was cancelled.",

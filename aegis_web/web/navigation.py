@@ -12,6 +12,7 @@ class Place:
     title: str
     icon: str
     endpoint: str
+    key: str  # the letter that leads there
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Entry:
     icon: str
     url: str
     current: bool
+    key: str
 
 
 @dataclass(frozen=True)
@@ -33,18 +35,19 @@ class AccountLinks:
 
 
 PLACES = (
-    Place("Overview", "dashboard", "overview.index"),
-    Place("Jobs", "clock", "jobs.index"),
-    Place("Runs", "history", "runs.index"),
-    Place("Failures", "fail", "failures.index"),
-    Place("Timeline", "timeline", "timeline.index"),
-    Place("Ledger", "check", "ledger.index"),
-    Place("Calendars", "calendar", "calendars.index"),
-    Place("Services", "functions", "system.services"),
-    Place("Backups", "backups", "backups.index"),
-    Place("System", "server", "system.index"),
+    Place("Overview", "dashboard", "overview.index", "o"),
+    Place("Jobs", "clock", "jobs.index", "j"),
+    Place("Runs", "history", "runs.index", "r"),
+    Place("Failures", "fail", "failures.index", "f"),
+    Place("Timeline", "timeline", "timeline.index", "t"),
+    Place("Ledger", "check", "ledger.index", "l"),
+    Place("Calendars", "calendar", "calendars.index", "c"),
+    Place("Services", "functions", "system.services", "s"),
+    Place("Backups", "backups", "backups.index", "b"),
+    Place("System", "server", "system.index", "y"),
 )
 ACCOUNT = "accounts.index"
+NEW_JOB = "jobs.new"
 SIGN_OUT = "security.logout"
 
 
@@ -53,13 +56,14 @@ def init_app(app: Flask) -> None:
     app.add_template_global(navigation, "navigation")
     app.add_template_global(account_links, "account_links")
     app.add_template_global(home_url, "home_url")
+    app.add_template_global(new_job_url, "new_job_link")
 
 
 def navigation() -> list[Entry]:
     """The entries in their order; a place that this composition lacks is left out."""
     current = _current_place()
     return [
-        Entry(place.title, place.icon, url, place is current)
+        Entry(place.title, place.icon, url, place is current, place.key)
         for place in PLACES
         if (url := _url(place.endpoint))
     ]
@@ -84,6 +88,11 @@ def account_links() -> AccountLinks:
 def home_url() -> str:
     """The first page."""
     return _url(PLACES[0].endpoint) or "/"
+
+
+def new_job_url() -> str | None:
+    """The form of a new job."""
+    return _url(NEW_JOB)
 
 
 def _url(endpoint: str) -> str | None:

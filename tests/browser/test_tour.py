@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.tour import change_job, create_job, run_now, set_up, sign_in
-from tests.support.browsers import OpenPage, assert_accessible, assert_fits
+from tests.support.browsers import OpenPage, assert_accessible, assert_accessible_and_fits
 from tests.support.databases import Postgres
 from tests.support.servers import StartServer, free_port
 
@@ -147,6 +147,32 @@ def test_chosen_jobs_stay_chosen_while_the_list_lives_and_are_deleted_and_brough
     expect(page.get_by_role("link", name="Also often")).to_be_visible()
 
 
+def test_keys_lead_everywhere_but_not_while_one_types(
+    start_server: StartServer, page: Page
+) -> None:
+    server = start_server().ready()
+    set_up(page, server)
+    page.keyboard.press("t")
+    expect(page.get_by_role("heading", name="Timeline", level=1)).to_be_visible()
+    page.keyboard.press("j")
+    expect(page.get_by_role("heading", name="Jobs", level=1)).to_be_visible()
+    page.keyboard.press("/")
+    page.keyboard.type("nightly")
+    expect(page.get_by_label("Search jobs")).to_have_value("nightly")
+    expect(page).to_have_url(re.compile("q=nightly"))
+    page.get_by_label("Search jobs").blur()
+    page.keyboard.press("?")
+    keys = page.get_by_role("dialog", name="Keys")
+    expect(keys.get_by_role("link", name="Failures")).to_be_visible()
+    assert_accessible(page)
+    page.keyboard.press("o")
+    expect(keys).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(keys).to_be_hidden()
+    page.keyboard.press("n")
+    expect(page.get_by_role("heading", name="New job")).to_be_visible()
+
+
 def test_nothing_outlives_the_scheduler_only_composition(
     start_server: StartServer, open_page: OpenPage, data_dir: Path
 ) -> None:
@@ -200,12 +226,11 @@ def test_the_tour_on_postgresql(
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1440, 390])
 def test_every_page_is_accessible_and_fits(
-    start_server: StartServer, open_page: OpenPage, width: int, theme: str
+    start_server: StartServer, open_page: OpenPage, theme: str
 ) -> None:
     server = start_server(AEGIS_SERVICES=SHOP).ready()
-    page = open_page(width, theme)
+    page = open_page(theme=theme)
     set_up(page, server)
     failing = create_job(page, server, "shop.break_down", "Break", "*/5 * * * *")
     failed = run_now(page, server, failing)
@@ -224,8 +249,7 @@ def test_every_page_is_accessible_and_fits(
     )  # fmt: skip
     for path in paths:
         page.goto(server.url + path)
-        assert_accessible(page)
-        assert_fits(page)
+        assert_accessible_and_fits(page)
 
 
 def test_a_signed_out_visitor_sees_the_sign_in_only(

@@ -1,11 +1,9 @@
 """The Failures page: the same error over runs and jobs is one line, quiet while it is known."""
 
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-import time_machine
 from flask import Flask
 from sqlalchemy import event, select
 
@@ -18,21 +16,15 @@ from aegis_web.runs.models import RunStatus
 from tests.jobs.conftest import text_of
 from tests.runs.rows import add_job, add_run
 from tests.support.applications import Browser, signed_in
+from tests.support.clocks import NOON
 
-NOON = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 ERROR = "HTTPError: <502> after 3 s"
 MARK = fingerprint(ERROR)
 
 
 @pytest.fixture
-def clock() -> Iterator[time_machine.Traveller]:
-    with time_machine.travel(NOON, tick=False) as traveller:
-        yield traveller
-
-
-@pytest.fixture
-def admin(any_app: Flask, clock: Any) -> Browser:
+def admin(any_app: Flask, frozen: Any) -> Browser:
     return signed_in(any_app)
 
 
@@ -50,7 +42,7 @@ def acknowledge(admin: Browser, note: str = "") -> None:
     assert (answer.status_code, answer.headers["Location"]) == (303, "/failures")
 
 
-def test_the_same_error_is_one_line_with_its_counts(any_app: Flask, clock: Any) -> None:
+def test_the_same_error_is_one_line_with_its_counts(any_app: Flask, frozen: Any) -> None:
     often, seldom = add_job(any_app, "Often"), add_job(any_app, "Seldom")
     add_run(any_app, often, RunStatus.SUCCEEDED, NOON - 100 * HOUR)
     good = add_run(any_app, often, RunStatus.SUCCEEDED, NOON - 90 * HOUR)
@@ -70,7 +62,7 @@ def test_the_same_error_is_one_line_with_its_counts(any_app: Flask, clock: Any) 
     assert one.good.run_id == good
 
 
-def test_what_is_older_than_a_month_is_not_looked_at(any_app: Flask, clock: Any) -> None:
+def test_what_is_older_than_a_month_is_not_looked_at(any_app: Flask, frozen: Any) -> None:
     job = add_job(any_app)
     fail(any_app, job, NOON - timedelta(days=31))
     assert found(any_app).open == ()
@@ -103,11 +95,11 @@ def test_an_acknowledged_error_is_quiet_and_says_who_knows(any_app: Flask, admin
     assert (entry.actor, entry.action) == ("alice@example.org", "failure.acknowledge")
 
 
-def test_it_stays_quiet_while_it_only_goes_on(any_app: Flask, admin: Browser, clock: Any) -> None:
+def test_it_stays_quiet_while_it_only_goes_on(any_app: Flask, admin: Browser, frozen: Any) -> None:
     job = add_job(any_app)
     fail(any_app, job, NOON - HOUR)
     acknowledge(admin)
-    clock.move_to(NOON + 2 * HOUR)
+    frozen.move_to(NOON + 2 * HOUR)
     fail(any_app, job, NOON + HOUR)
     assert found(any_app).open == ()
 
@@ -121,12 +113,12 @@ def test_it_is_news_again_where_it_hits_another_job(any_app: Flask, admin: Brows
 
 
 def test_it_is_news_again_where_it_comes_back_after_a_good_run(
-    any_app: Flask, admin: Browser, clock: Any
+    any_app: Flask, admin: Browser, frozen: Any
 ) -> None:
     job = add_job(any_app)
     fail(any_app, job, NOON - HOUR)
     acknowledge(admin)
-    clock.move_to(NOON + 5 * HOUR)
+    frozen.move_to(NOON + 5 * HOUR)
     add_run(any_app, job, RunStatus.SUCCEEDED, NOON + HOUR)
     assert found(any_app).open == ()
     fail(any_app, job, NOON + 2 * HOUR)

@@ -18,10 +18,9 @@ from aegis_web.runs.models import Kind, Reason, Run, RunStatus
 from tests.engine import functions
 from tests.engine.conftest import ALICE, EngineNode, MakeNode, every
 from tests.jobs.conftest import MakeJob, cron_trigger, text_of
-from tests.ledger.conftest import START
 from tests.runs.rows import add_run
 from tests.support.applications import Browser, MakeApp
-from tests.support.clocks import wait_until
+from tests.support.clocks import NOON, wait_until
 
 HOUR = timedelta(hours=1)
 TWO = {"trigger": every(2)}
@@ -62,12 +61,12 @@ def test_the_engine_leaves_no_fire_time_unexplained(
 
 
 def test_a_summary_row_stands_for_its_fire_times_of_the_last_30_days_only(
-    app: Flask, clock: Any, make_job: MakeJob
+    app: Flask, frozen: Any, make_job: MakeJob
 ) -> None:
     job_id = make_job(trigger=cron_trigger("0 * * * *"))
-    clock.move_to(START + timedelta(days=40))
+    frozen.move_to(NOON + timedelta(days=40))
     now = utc_now()
-    values = {"range_from": START + HOUR, "range_count": 959, "kind": Kind.SUMMARY}
+    values = {"range_from": NOON + HOUR, "range_count": 959, "kind": Kind.SUMMARY}
     reason = {"reason": Reason.BACKLOG}
     add_run(app, job_id, RunStatus.MISSED, now - HOUR, **values, **reason)
     add_run(app, job_id, RunStatus.SUCCEEDED, now)
@@ -81,28 +80,28 @@ def test_a_summary_row_stands_for_its_fire_times_of_the_last_30_days_only(
 
 
 def test_a_lost_row_and_a_row_too_many_are_told(
-    app: Flask, admin: Browser, clock: Any, make_job: MakeJob
+    app: Flask, admin: Browser, frozen: Any, make_job: MakeJob
 ) -> None:
     job_id = make_job(trigger=cron_trigger("0 * * * *"))
-    clock.move_to(START + 3 * HOUR)
-    add_run(app, job_id, RunStatus.SUCCEEDED, START + HOUR)
-    add_run(app, job_id, RunStatus.SUCCEEDED, START + 2 * HOUR)
+    frozen.move_to(NOON + 3 * HOUR)
+    add_run(app, job_id, RunStatus.SUCCEEDED, NOON + HOUR)
+    add_run(app, job_id, RunStatus.SUCCEEDED, NOON + 2 * HOUR)
     with app.app_context(), transaction() as session:
-        session.get_one(Job, job_id).next_run_at = START + 4 * HOUR
+        session.get_one(Job, job_id).next_run_at = NOON + 4 * HOUR
     assert account(app, job_id).unexplained == 1
     assert "1 of 3 fire times have no row" in text_of(admin.get(f"/jobs/{job_id}/ledger"))
-    add_run(app, job_id, RunStatus.SUCCEEDED, START + 3 * HOUR)
-    add_run(app, job_id, RunStatus.SUCCEEDED, START + 2.5 * HOUR)
+    add_run(app, job_id, RunStatus.SUCCEEDED, NOON + 3 * HOUR)
+    add_run(app, job_id, RunStatus.SUCCEEDED, NOON + 2.5 * HOUR)
     assert account(app, job_id).unexplained == -1
     assert "1 rows stand for no fire time" in text_of(admin.get(f"/jobs/{job_id}/ledger"))
 
 
 def test_what_passes_in_a_pause_waits(
-    app: Flask, admin: Browser, clock: Any, make_job: MakeJob
+    app: Flask, admin: Browser, frozen: Any, make_job: MakeJob
 ) -> None:
     job_id = make_job(trigger=cron_trigger("0 * * * *"))
     admin.post(f"/jobs/{job_id}/pause", data={"reason": "", "lasting": ""})
-    clock.move_to(START + 5 * HOUR)
+    frozen.move_to(NOON + 5 * HOUR)
     found = account(app, job_id)
     assert (found.expected, found.unexplained, found.waiting) == (0, 0, 5)
     page = text_of(admin.get(f"/jobs/{job_id}/ledger"))
@@ -113,11 +112,11 @@ def test_what_passes_in_a_pause_waits(
 
 
 def test_each_number_opens_its_runs(
-    app: Flask, admin: Browser, clock: Any, make_job: MakeJob
+    app: Flask, admin: Browser, frozen: Any, make_job: MakeJob
 ) -> None:
     job_id = make_job(trigger=cron_trigger("0 * * * *"))
     admin.post(f"/jobs/{job_id}/pause", data={"reason": "", "lasting": ""})
-    clock.move_to(START + 2 * HOUR)
+    frozen.move_to(NOON + 2 * HOUR)
     admin.post(f"/jobs/{job_id}/resume", data={"catch_up": "none"})
     page = text_of(admin.get(f"/jobs/{job_id}/ledger"))
     url = page.partition("<dt>Skipped</dt>")[2].partition('href="')[2].partition('"')[0]

@@ -16,9 +16,9 @@ from aegis_web.ledger.queries import KeptAccount, list_accounts, read_place, tot
 from aegis_web.runs.models import Reason, Run, RunStatus
 from aegis_web.services.check_ledger import check_ledger
 from tests.jobs.conftest import MakeJob, change, cron_trigger, text_of
-from tests.ledger.conftest import START
 from tests.runs.rows import add_job, add_run
 from tests.support.applications import Browser
+from tests.support.clocks import NOON
 
 HOUR = timedelta(hours=1)
 
@@ -30,14 +30,14 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def hourly(app: Flask, clock: Any, make_job: MakeJob) -> int:
+def hourly(app: Flask, frozen: Any, make_job: MakeJob) -> int:
     """A job with three fire times: one ran, one was skipped, one failed."""
     job_id = make_job("Hourly", trigger=cron_trigger("0 * * * *"))
-    clock.move_to(START + 3.5 * HOUR)
-    add_run(app, job_id, RunStatus.SUCCEEDED, START + HOUR)
-    add_run(app, job_id, RunStatus.SKIPPED, START + 2 * HOUR, reason=Reason.OVERLAP)
-    add_run(app, job_id, RunStatus.FAILED, START + 3 * HOUR, error="no")
-    change(app, job_id, next_run_at=START + 4 * HOUR)
+    frozen.move_to(NOON + 3.5 * HOUR)
+    add_run(app, job_id, RunStatus.SUCCEEDED, NOON + HOUR)
+    add_run(app, job_id, RunStatus.SKIPPED, NOON + 2 * HOUR, reason=Reason.OVERLAP)
+    add_run(app, job_id, RunStatus.FAILED, NOON + 3 * HOUR, error="no")
+    change(app, job_id, next_run_at=NOON + 4 * HOUR)
     return job_id
 
 
@@ -79,7 +79,7 @@ def test_a_missing_row_makes_it_fail_and_names_the_job(
     app: Flask, hourly: int, admin: Browser
 ) -> None:
     with app.app_context(), transaction() as session:
-        session.execute(delete(Run).where(Run.fire_at == START + 2 * HOUR))
+        session.execute(delete(Run).where(Run.fire_at == NOON + 2 * HOUR))
     with pytest.raises(AegisError, match=r"1 of 1 jobs .* “Hourly” \(\+1\)\. Report this"):
         checked(app)
     page = text_of(admin.get("/ledger"))
@@ -95,17 +95,17 @@ def test_what_is_wrong_for_a_moment_only_is_not_told(
         looks.append(list(job_ids))
         found = real(job_ids)
         if len(looks) == 1:  # as if a row had been on its way
-            add_run(app, hourly, RunStatus.SUCCEEDED, START + 2 * HOUR)
+            add_run(app, hourly, RunStatus.SUCCEEDED, NOON + 2 * HOUR)
         return found
 
     with app.app_context(), transaction() as session:
-        session.execute(delete(Run).where(Run.fire_at == START + 2 * HOUR))
+        session.execute(delete(Run).where(Run.fire_at == NOON + 2 * HOUR))
     monkeypatch.setattr(check, "accounts_of", accounts_of)
     assert checked(app)["unexplained"] == 0
     assert looks == [[hourly], [hourly]]
 
 
-def test_a_job_without_versions_is_left_out(app: Flask, clock: Any) -> None:
+def test_a_job_without_versions_is_left_out(app: Flask, frozen: Any) -> None:
     add_job(app)
     assert checked(app)["jobs"] == 0
 
@@ -130,7 +130,7 @@ def test_the_overview_has_the_sum_and_an_alarm(app: Flask, hourly: int, admin: B
     checked(app)
     assert "3 fire times, 2 ran, 1 skipped, 0 missed, 0 unexplained" in text_of(admin.get("/"))
     with app.app_context(), transaction() as session:
-        session.execute(delete(Run).where(Run.fire_at == START + 2 * HOUR))
+        session.execute(delete(Run).where(Run.fire_at == NOON + 2 * HOUR))
     with pytest.raises(AegisError):
         checked(app)
     assert "1 fire times are not explained" in text_of(admin.get("/"))
@@ -158,7 +158,7 @@ def test_pages_follow_each_other_the_doubtful_jobs_first(
 ) -> None:
     numbers = [make_job(f"Job {number}") for number in range(4)]
     with app.app_context(), transaction() as session:
-        session.get_one(Job, numbers[2]).next_run_at = START + timedelta(days=3)
+        session.get_one(Job, numbers[2]).next_run_at = NOON + timedelta(days=3)
     with app.app_context():
         check.check_some([hourly, *numbers], check.Checked())
         seen, place = [], None

@@ -11,19 +11,19 @@ from aegis_web.jobs.models import Job
 from aegis_web.runs.models import Kind, Reason, RunStatus
 from aegis_web.system.models import Node
 from tests.jobs.conftest import FORM, MakeJob, change, cron_trigger, make_calendar, text_of
-from tests.ledger.conftest import START
 from tests.runs.rows import add_run
 from tests.support.applications import Browser, signed_in
+from tests.support.clocks import NOON
 
 ONE = datetime(2026, 3, 10, 13, 0, tzinfo=UTC)  # the first fire time of the job
 HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
-def job(app: Flask, clock: Any, make_job: MakeJob) -> int:
+def job(app: Flask, frozen: Any, make_job: MakeJob) -> int:
     """A job of every hour, made at noon; it is a quarter past one, and one o'clock was claimed."""
     job_id = make_job(trigger=cron_trigger("0 * * * *"))
-    clock.move_to(ONE + HOUR / 4)
+    frozen.move_to(ONE + HOUR / 4)
     change(app, job_id, next_run_at=ONE + HOUR)
     return job_id
 
@@ -65,10 +65,10 @@ def test_an_overlap_names_the_run_that_went(app: Flask, admin: Browser, job: int
     assert f"Run {long} went" in answer
 
 
-def test_a_pause_says_who_and_why(app: Flask, admin: Browser, clock: Any, job: int) -> None:
-    clock.move_to(ONE + HOUR / 2)
+def test_a_pause_says_who_and_why(app: Flask, admin: Browser, frozen: Any, job: int) -> None:
+    frozen.move_to(ONE + HOUR / 2)
     admin.post(f"/jobs/{job}/pause", data={"reason": "Stock <count>", "lasting": ""})
-    clock.move_to(ONE + 2.5 * HOUR)
+    frozen.move_to(ONE + 2.5 * HOUR)
     waits = asked(admin, job, "2026-03-10T14:00")
     assert "It is paused. You choose what becomes of it when you resume the job." in waits
     admin.post(f"/jobs/{job}/resume", data={"catch_up": "none"})
@@ -85,7 +85,7 @@ def test_a_pause_of_everything_is_told_apart(app: Flask, admin: Browser, job: in
 
 
 def test_a_downtime_is_shown_by_the_beats(app: Flask, admin: Browser, job: int) -> None:
-    add_node(app, START, ONE - HOUR / 2, ONE - HOUR / 2)
+    add_node(app, NOON, ONE - HOUR / 2, ONE - HOUR / 2)
     add_node(app, ONE + HOUR / 6, ONE + HOUR / 4, None)
     add_run(app, job, RunStatus.MISSED, ONE, reason=Reason.TOO_LATE, queued_at=ONE + HOUR / 6)
     answer = asked(admin, job)
@@ -98,7 +98,7 @@ def test_a_downtime_is_shown_by_the_beats(app: Flask, admin: Browser, job: int) 
 def test_processes_that_were_there_are_not_called_away(
     app: Flask, admin: Browser, job: int
 ) -> None:
-    add_node(app, START, ONE + HOUR / 4, None)
+    add_node(app, NOON, ONE + HOUR / 4, None)
     add_run(app, job, RunStatus.MISSED, ONE, reason=Reason.TOO_LATE, queued_at=ONE + HOUR / 6)
     assert "Processes were there at that time" in asked(admin, job)
 
@@ -110,18 +110,18 @@ def test_a_blackout_names_its_period(app: Flask, admin: Browser, job: int) -> No
     assert "The period “Freeze <1>”" in asked(admin, job)
 
 
-def test_a_skip_says_who_asked(app: Flask, admin: Browser, clock: Any, job: int) -> None:
+def test_a_skip_says_who_asked(app: Flask, admin: Browser, frozen: Any, job: int) -> None:
     two = ONE + HOUR
     fire_at = str(int(two.timestamp() * 1_000_000))
     assert admin.post(f"/jobs/{job}/skip", data={"fire_at": fire_at}).status_code == 303
-    clock.move_to(two + HOUR / 4)
+    frozen.move_to(two + HOUR / 4)
     change(app, job, next_run_at=two + HOUR)
     add_run(app, job, RunStatus.SKIPPED, two, reason=Reason.SKIPPED_ONCE)
     assert "alice@example.org asked for it" in asked(admin, job, "2026-03-10T14:00")
 
 
 def test_a_lost_run_names_its_process(app: Flask, admin: Browser, job: int) -> None:
-    node = add_node(app, START, ONE + HOUR / 10, ONE + HOUR / 6)
+    node = add_node(app, NOON, ONE + HOUR / 10, ONE + HOUR / 6)
     add_run(app, job, RunStatus.LOST, ONE, reason=Reason.PROCESS_DIED, node_id=node)
     answer = asked(admin, job)
     assert "It began, and was lost." in answer
@@ -150,9 +150,9 @@ def test_each_status_has_its_sentence(
 
 
 def test_a_summary_row_answers_for_what_it_stands_for(
-    app: Flask, admin: Browser, clock: Any, job: int
+    app: Flask, admin: Browser, frozen: Any, job: int
 ) -> None:
-    clock.move_to(ONE + 9 * HOUR)
+    frozen.move_to(ONE + 9 * HOUR)
     change(app, job, next_run_at=ONE + 10 * HOUR)
     summary = {"kind": Kind.SUMMARY, "range_from": ONE, "range_count": 6}
     late = ONE + 5 * HOUR
@@ -177,22 +177,22 @@ def test_a_moment_to_come_says_so(admin: Browser, job: int) -> None:
     assert "That has yet to come." in asked(admin, job, "2026-03-10T14:00")
 
 
-def test_a_changed_trigger_is_shown(app: Flask, admin: Browser, clock: Any, job: int) -> None:
+def test_a_changed_trigger_is_shown(app: Flask, admin: Browser, frozen: Any, job: int) -> None:
     with app.app_context(), transaction() as session:
         revision = session.get_one(Job, job).revision
     form = {**FORM, "service": "tidy_up", "cron": "30 * * * *", "zone": "UTC"}
     answer = admin.post(f"/jobs/{job}", data={**form, "revision": str(revision)})
     assert answer.status_code == 303
-    clock.move_to(ONE + 2 * HOUR)
+    frozen.move_to(ONE + 2 * HOUR)
     text = asked(admin, job, "2026-03-10T14:00")
     assert "It was not due" in text
     assert "From then on it said" in text
     assert f"/jobs/{job}/versions" in text
 
 
-def test_a_change_of_the_clock_is_shown(app: Flask, clock: Any, make_job: MakeJob) -> None:
+def test_a_change_of_the_clock_is_shown(app: Flask, frozen: Any, make_job: MakeJob) -> None:
     job_id = make_job(trigger=cron_trigger("30 2 * * *", "Europe/Berlin"))
-    clock.move_to(datetime(2026, 3, 30, tzinfo=UTC))
+    frozen.move_to(datetime(2026, 3, 30, tzinfo=UTC))
     admin = signed_in(app)
     text = asked(admin, job_id, "2026-03-29T03:30")
     assert "The clocks were changed about then." in text
@@ -206,8 +206,8 @@ def test_a_row_that_is_missing_is_called_a_fault(admin: Browser, job: int) -> No
     assert "there is no row for it. That must not happen" in asked(admin, job)
 
 
-def test_what_is_no_longer_kept_is_not_called_a_fault(app: Flask, clock: Any, job: int) -> None:
-    clock.move_to(ONE + timedelta(days=200))
+def test_what_is_no_longer_kept_is_not_called_a_fault(app: Flask, frozen: Any, job: int) -> None:
+    frozen.move_to(ONE + timedelta(days=200))
     admin = signed_in(app)
     change(app, job, next_run_at=ONE + timedelta(days=201))
     assert "longer ago than history is kept" in asked(admin, job)

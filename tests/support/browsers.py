@@ -99,6 +99,14 @@ def assert_accessible(page: Page) -> None:
     assert not lines, f"{page.url}\n" + "\n".join(lines)
 
 
+def assert_accessible_and_fits(page: Page) -> None:
+    """Fail with what is wrong with the page as it stands, on a phone and on a desk."""
+    for width, height in sorted(WIDTHS.items()):
+        page.set_viewport_size({"width": width, "height": height})
+        assert_accessible(page)
+        assert_fits(page)
+
+
 def assert_fits(page: Page) -> None:
     """Fail when the page is wider than the window, so that one would scroll sideways."""
     wide, window = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")

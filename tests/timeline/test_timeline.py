@@ -1,13 +1,11 @@
 """The Timeline page: a day of all jobs on one axis, and the same as a table."""
 
 import re
-from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-import time_machine
 from flask import Flask
 
 from aegis_web.jobs.filters import JobFilter
@@ -17,20 +15,14 @@ from aegis_web.timeline.queries import JobDay, day_of, timeline
 from tests.jobs.conftest import text_of
 from tests.runs.rows import add_job, add_run
 from tests.support.applications import Browser, signed_in
+from tests.support.clocks import NOON
 
-NOON = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 TODAY = date(2026, 3, 10)
 HOUR, SECOND = timedelta(hours=1), timedelta(seconds=1)
 
 
 @pytest.fixture
-def clock() -> Iterator[time_machine.Traveller]:
-    with time_machine.travel(NOON, tick=False) as traveller:
-        yield traveller
-
-
-@pytest.fixture
-def admin(any_app: Flask, clock: Any) -> Browser:
+def admin(any_app: Flask, frozen: Any) -> Browser:
     return signed_in(any_app)
 
 
@@ -40,7 +32,7 @@ def day_in(app: Flask, day: date = TODAY, zone: str = "UTC") -> dict[str, JobDay
         return {each.job.name: each for each in timeline(day, ZoneInfo(zone), JobFilter()).jobs}
 
 
-def test_each_run_of_the_day_is_one_stretch(any_app: Flask, clock: Any) -> None:
+def test_each_run_of_the_day_is_one_stretch(any_app: Flask, frozen: Any) -> None:
     job = add_job(any_app)
     first = add_run(any_app, job, RunStatus.SUCCEEDED, NOON - 6 * HOUR)
     add_run(any_app, job, RunStatus.FAILED, NOON - 3 * HOUR)
@@ -54,7 +46,9 @@ def test_each_run_of_the_day_is_one_stretch(any_app: Flask, clock: Any) -> None:
     assert stretches[2].until_at == NOON  # it still goes
 
 
-def test_runs_that_lie_close_are_one_stretch_with_their_numbers(any_app: Flask, clock: Any) -> None:
+def test_runs_that_lie_close_are_one_stretch_with_their_numbers(
+    any_app: Flask, frozen: Any
+) -> None:
     job = add_job(any_app)
     for second in range(60):
         status = RunStatus.FAILED if second == 7 else RunStatus.SUCCEEDED
@@ -64,7 +58,7 @@ def test_runs_that_lie_close_are_one_stretch_with_their_numbers(any_app: Flask, 
     assert stretch.run_id is None
 
 
-def test_a_summary_row_counts_as_what_it_stands_for(any_app: Flask, clock: Any) -> None:
+def test_a_summary_row_counts_as_what_it_stands_for(any_app: Flask, frozen: Any) -> None:
     job = add_job(any_app)
     values = {"kind": Kind.SUMMARY, "range_from": NOON - 9 * HOUR, "range_count": 500}
     add_run(any_app, job, RunStatus.MISSED, NOON - HOUR, reason=Reason.BACKLOG, **values)
@@ -72,7 +66,7 @@ def test_a_summary_row_counts_as_what_it_stands_for(any_app: Flask, clock: Any) 
 
 
 def test_the_next_hours_are_planned_as_long_as_runs_usually_take(
-    any_app: Flask, clock: Any
+    any_app: Flask, frozen: Any
 ) -> None:
     job = add_job(any_app, next_run_at=NOON + HOUR)
     add_job(any_app, "Paused", state=JobState.PAUSED)
