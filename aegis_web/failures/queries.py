@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select, union_all
+from sqlalchemy import BigInteger, select, type_coerce, union_all
 
-from aegis_web.clock import utc_now
+from aegis_web.clock import MICROSECOND, from_us, to_us, utc_now
 from aegis_web.extensions import db
 from aegis_web.failures.fingerprint import fingerprint
 from aegis_web.failures.models import Acknowledgement
@@ -19,7 +19,7 @@ from aegis_web.runs.search import first_since
 
 WINDOW = timedelta(days=30)
 SPANS = {"1 h": timedelta(hours=1), "24 h": timedelta(hours=24), "7 d": timedelta(days=7)}
-LOOKED_AT = 10_000  # runs with an error, the newest ones
+LOOKED_AT = 5_000  # runs with an error, the newest ones
 SHOWN = 50  # groups
 JOBS_NAMED = 3
 FAILED = (RunStatus.FAILED, RunStatus.TIMED_OUT, RunStatus.LOST)
@@ -97,8 +97,9 @@ def find_failure(wanted: str) -> Failure | None:
 def failed_runs() -> Sequence[Any]:
     """The newest runs with an error, newest first. Two queries."""
     since = first_since(db.session, utc_now() - WINDOW)
+    finished_us = type_coerce(Run.finished_at, BigInteger).label("finished_us")
     query = (
-        select(Run.id, Run.job_id, Run.error, Run.finished_at)
+        select(Run.id, Run.job_id, Run.error, finished_us)
         .where(Run.error.is_not(None), Run.status.in_(FAILED), Run.id >= since)
         .order_by(Run.id.desc())
         .limit(LOOKED_AT + 1)
@@ -112,17 +113,20 @@ def grouped(rows: Iterable[Any]) -> list[Failure]:
     parts: dict[str, list[Any]] = {}
     for row in rows:
         parts.setdefault(fingerprint(row.error), []).append(row)
-    now = utc_now()
+    now = to_us(utc_now())
     return [failure_of(mark, part, now) for mark, part in parts.items()]
 
 
-def failure_of(mark: str, rows: Sequence[Any], now: datetime) -> Failure:
-    """One group, from its runs, newest first."""
-    times = [row.finished_at for row in rows if row.finished_at is not None] or [now]
-    counts = {word: sum(now - at <= span for at in times) for word, span in SPANS.items()}
+def failure_of(mark: str, rows: Sequence[Any], now: int) -> Failure:
+    """One group, from its runs, newest first; `now` in microseconds since the epoch."""
+    times = [row.finished_us for row in rows if row.finished_us is not None] or [now]
+    floors = {word: now - span // MICROSECOND for word, span in SPANS.items()}
+    counts = {word: sum(at >= floor for at in times) for word, floor in floors.items()}
     jobs = dict(Counter(row.job_id for row in rows).most_common())
     newest = rows[0]
-    return Failure(mark, inert(newest.error), min(times), max(times), newest.id, counts, jobs)
+    return Failure(
+        mark, inert(newest.error), from_us(min(times)), from_us(max(times)), newest.id, counts, jobs
+    )
 
 
 def with_facts(groups: Sequence[Failure]) -> list[Failure]:
