@@ -152,10 +152,13 @@ def test_keys_lead_everywhere_but_not_while_one_types(
 ) -> None:
     server = start_server().ready()
     set_up(page, server)
+    page.wait_for_load_state()
     page.keyboard.press("t")
     expect(page.get_by_role("heading", name="Timeline", level=1)).to_be_visible()
+    page.wait_for_load_state()  # so that the keys are heard
     page.keyboard.press("j")
     expect(page.get_by_role("heading", name="Jobs", level=1)).to_be_visible()
+    page.wait_for_load_state()
     page.keyboard.press("/")
     page.keyboard.type("nightly")
     expect(page.get_by_label("Search jobs")).to_have_value("nightly")
