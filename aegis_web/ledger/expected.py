@@ -20,6 +20,11 @@ class Rule:
     until: datetime | None  # up to this one, included; None: it still rules
     first_at: datetime | None = None  # a fire time set by hand, with which its rule begins
 
+    @property
+    def begins(self) -> datetime:
+        """The last instant before anything of it; a date may have passed when its job was made."""
+        return self.after if self.first_at is None else min(self.after, just_before(self.first_at))
+
     def within(self, after: datetime, until: datetime) -> tuple[datetime, datetime]:
         """The part of (after, until] in which its trigger itself ruled; may be empty."""
         begin = max(after, self.first_at or self.after)

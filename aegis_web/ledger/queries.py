@@ -74,9 +74,8 @@ def account_of(job: Job) -> Account | None:
     rules, now = rules_of(job), utc_now()
     if not rules:
         return None
-    begins = rules[0].after if rules[0].first_at is None else just_before(rules[0].first_at)
     kept = timedelta(days=min(DAYS, settings().keep_runs_days))
-    after = max(min(begins, rules[0].after), now - kept)
+    after = max(rules[0].begins, now - kept)
     until = now if job.next_run_at is None else min(now, just_before(job.next_run_at))
     if until <= after:
         return Account(after, now, 0, {}, count_expected(rules, after, now))

@@ -91,8 +91,7 @@ def explain(job: Job, at: datetime) -> Answer:
 
 def not_due(case: Case) -> Answer:
     """The answer where the trigger named no instant of that minute."""
-    rule, first = rule_at(case.rules, case.at), case.rules[0]
-    begins = first.after if first.first_at is None else min(first.after, first.first_at)
+    rule, begins = rule_at(case.rules, case.at), case.rules[0].begins
     if case.at < begins:
         text = "The job was not there yet, or what it said then is not known."
         return Answer(text, evidence=(Evidence("Its first version", begins, page="versions"),))
