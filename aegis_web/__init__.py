@@ -28,6 +28,7 @@ ROOMS = (
     "timeline",
     "failures",
     "calendars",
+    "live",
     "backups",
     "system",
 )

@@ -95,7 +95,7 @@ class Settings(BaseSettings):
     port: int = setting("PORT", 8000, "The port to listen on.", ge=1, le=65535)
     web_concurrency: int = setting("WEB_CONCURRENCY", 1, "Web processes.", ge=1, le=64)
     web_threads: int = setting(
-        "AEGIS_WEB_THREADS", 16, "Requests and live pages at once in one process.", ge=4, le=200
+        "AEGIS_WEB_THREADS", 32, "Requests and live pages at once in one process.", ge=4, le=200
     )
     public_url: Annotated[str, AfterValidator(values.public_address)] | None = setting(
         "AEGIS_PUBLIC_URL", None, "The address that people type."

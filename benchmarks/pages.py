@@ -35,10 +35,8 @@ class Viewer:
     """A browser without a window: cookies, pages, one form."""
 
     def __init__(self, url: str, log: Path) -> None:
-        self.url = url
-        self.open = urllib.request.build_opener(
-            urllib.request.HTTPCookieProcessor(CookieJar())
-        ).open
+        self.url, self.jar = url, CookieJar()
+        self.open = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.jar)).open
         link = re.search(r"/set-up/\S+", log.read_text())
         assert link is not None
         page = self.read(link[0])
@@ -54,8 +52,14 @@ class Viewer:
         self.read(link[0], urllib.parse.urlencode(typed).encode())
         assert "Sign out" in self.read("/")
 
-    def read(self, path: str, data: bytes | None = None) -> str:
+    def cookies(self) -> str:
+        """Its cookies as one header."""
+        return "; ".join(f"{cookie.name}={cookie.value}" for cookie in self.jar)
+
+    def read(self, path: str, data: bytes | None = None, *, htmx: bool = False) -> str:
         request = urllib.request.Request(self.url + path, data)
+        if htmx:
+            request.add_header("HX-Request", "true")
         request.add_header("Referer", self.url + path)
         with self.open(request, timeout=60) as answer:
             return str(answer.read().decode())

@@ -155,7 +155,7 @@ def is_local_path(path: str) -> bool:
 
 def note_activity() -> None:
     """Renew the session's time where a person did something; polls and streams do not count."""
-    if request.method in SAFE_METHODS and is_htmx():
+    if request.method in SAFE_METHODS and (is_htmx() or request.blueprint == "live"):
         return
     now = int(utc_now().timestamp())
     if now - session.get("seen", 0) >= ACTIVITY_SECONDS:

@@ -31,7 +31,7 @@ from aegis_web.registry import ServiceFunction
 from aegis_web.web.zones import viewer_zone, zones
 
 SOON = timedelta(minutes=1)
-QUICK, SLOW = "5s", "30s"
+QUICK, SLOW = 5, 30  # seconds
 
 
 @dataclass(frozen=True)
@@ -100,8 +100,11 @@ def catch_up_choice(passed: int) -> list[tuple[str, str]]:
     ]
 
 
-def list_poll(rows: Sequence[JobRow]) -> str | None:
-    """How often the list should look again; None: nothing in it changes by itself."""
+def list_poll(rows: Sequence[JobRow]) -> int | None:
+    """After how many seconds the list should look again where there is no stream.
+
+    None: nothing in it changes by itself.
+    """
     soon = utc_now() + SOON
     active = [row for row in rows if row.state == JobState.ACTIVE and row.next_run_at]
     if any(row.busy for row in rows):

@@ -13,6 +13,7 @@ CONCEPTS = {
     "ledger",
     "timeline",
     "failures",
+    "live",
     "pauses",
     "backups",
     "accounts",

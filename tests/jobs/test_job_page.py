@@ -56,12 +56,13 @@ def test_it_polls_only_while_something_may_happen(
     app: Flask, admin: Browser, make_job: MakeJob
 ) -> None:
     job_id = make_job()
-    assert 'hx-trigger="every 10s"' in text_of(admin.get(f"/jobs/{job_id}"))
+    watches = f'data-live="/live/jobs/{job_id}" data-poll='
+    assert f'{watches}"10"' in text_of(admin.get(f"/jobs/{job_id}"))
     admin.post(f"/jobs/{job_id}/run", data={"request_key": "k"})
-    assert 'hx-trigger="every 2s"' in text_of(admin.get(f"/jobs/{job_id}"))
+    assert f'{watches}"2"' in text_of(admin.get(f"/jobs/{job_id}"))
     idle = make_job("Idle")
     change(app, idle, state=JobState.PAUSED)
-    assert 'hx-trigger="every' not in text_of(admin.get(f"/jobs/{idle}"))
+    assert "data-live=" not in text_of(admin.get(f"/jobs/{idle}"))
 
 
 def test_a_broken_job_says_why_and_how_to_mend_it(

@@ -55,9 +55,9 @@ def test_htmx_gets_the_board_alone(admin: Browser) -> None:
 
 
 def test_it_asks_again_and_more_often_while_something_runs(app: Flask, admin: Browser) -> None:
-    assert 'hx-trigger="every 10s"' in admin.get("/").text
+    assert 'data-live="/live/all" data-poll="10"' in admin.get("/").text
     add_run(app, add_job(app), RunStatus.RUNNING)
-    assert 'hx-trigger="every 2s"' in admin.get("/").text
+    assert 'data-poll="2"' in admin.get("/").text
 
 
 # --- broken -----------------------------------------------------------------------------------

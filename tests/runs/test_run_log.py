@@ -87,7 +87,7 @@ def test_the_log_grows_piece_by_piece_until_the_run_has_ended(
     assert url
     nothing = admin.get(url[1], headers=FRAGMENT).text
     assert nothing.startswith('<div id="run-log-poll" hx-swap-oob="outerHTML"')
-    assert 'log?after=0" hx-trigger="every 1s"' in nothing
+    assert 'log?after=0" hx-trigger="live from:body"' in nothing
 
     add_log(app, run, ["info two", "info three"], sequence=1)
     more = admin.get(url[1], headers=FRAGMENT).text

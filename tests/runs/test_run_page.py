@@ -131,7 +131,7 @@ def test_a_running_run_shows_its_progress_and_refreshes(app: Flask, admin: Brows
     text = admin.get(f"/runs/{run}").text
     assert 'value="3" max="12"' in text
     assert "3 of 12 · page 3" in text
-    assert f'hx-get="/runs/{run}" hx-trigger="every 1s"' in text
+    assert f'data-live="/live/runs/{run}" data-poll="1" hx-get="/runs/{run}"' in text
     assert "Stop run" in text
 
 

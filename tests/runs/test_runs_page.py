@@ -122,12 +122,12 @@ def test_names_and_errors_cannot_bring_markup_in(app: Flask, admin: Browser) -> 
 def test_a_page_with_a_running_run_updates_itself(app: Flask, admin: Browser) -> None:
     add_run(app, add_job(app), RunStatus.RUNNING)
     text = admin.get("/runs?period=24h").text
-    assert 'hx-get="/runs?period=24h" hx-trigger="every 2s"' in text
+    assert 'data-poll="2" hx-get="/runs?period=24h" hx-trigger="live from:body"' in text
 
 
 def test_a_page_of_ended_runs_does_not_ask_again(app: Flask, admin: Browser) -> None:
     add_run(app, add_job(app))
-    assert "every 2s" not in admin.get("/runs").text
+    assert "data-live=" not in admin.get("/runs").text
 
 
 # --- filters ----------------------------------------------------------------------------------

@@ -3,12 +3,17 @@
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Thread
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from flask import Flask
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+from werkzeug.serving import make_server
 
 from scripts.browser import system_chromium
+from tests.support import applications
 
 expect.set_options(timeout=30_000)  # a bound against hanging, not a promise of speed
 AXE = Path(__file__).parents[1] / "vendor" / "axe-4.14.1.min.js"
@@ -61,6 +66,39 @@ def open_page(chromium: Browser) -> Iterator[OpenPage]:
 def page(open_page: OpenPage) -> Page:
     """A page 1440 wide, light."""
     return open_page()
+
+
+@pytest.fixture
+def address(app: Flask) -> Iterator[str]:
+    """Where the application listens, for a real browser."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    app.extensions["aegis.streams"].close()
+    server.server_close()
+
+
+@pytest.fixture
+def open_signed_in(
+    address: str, admin: applications.Browser, open_page: OpenPage
+) -> Callable[..., Page]:
+    """Opens pages of Alice's at the application's address: width and theme as in `open_page`."""
+    admin.get("/", base_url=address)
+    host = urlsplit(address).hostname or ""
+    name = str(admin.application.config["SESSION_COOKIE_NAME"])
+    cookie = admin.get_cookie(name) or admin.get_cookie(name, domain=host)
+    assert cookie is not None
+
+    def open_one(path: str, width: int = 1440, theme: str = "light") -> Page:
+        page = open_page(width, theme)
+        page.context.add_cookies([{"name": name, "value": cookie.value, "url": address}])
+        page.goto(address + path)
+        return page
+
+    return open_one
 
 
 class Complaints:

@@ -23,6 +23,8 @@ serial = count(1)
 
 def close_engines(app: Flask) -> None:
     """Give back every database connection that `app` holds."""
+    if streams := app.extensions.get("aegis.streams"):
+        streams.close()
     with app.app_context():
         for engine in db.engines.values():
             engine.dispose()

@@ -1,6 +1,5 @@
 """A small application around what all pages share, without the product's own pages."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -83,14 +82,6 @@ def add_routes(app: Flask) -> None:
     def row() -> Response:
         flash("The row is new.", "success")
         return render("gallery/live.html", "gallery/_live.html", count=7)
-
-    @app.get("/stream")
-    def stream() -> Response:
-        def events() -> Iterator[str]:
-            yield 'data: <div id="stream-words">From the stream</div>\n\n'
-            yield "event: finished\ndata: x\n\n"
-
-        return Response(events(), mimetype="text/event-stream")
 
     @app.get("/own-cache")
     def own_cache() -> Response:

@@ -156,11 +156,6 @@ def test_polling_keeps_focus_text_and_what_is_open(address: str, page: Page) -> 
     expect(page.get_by_text("Inside")).to_be_visible()
 
 
-def test_a_stream_connects_and_swaps(address: str, page: Page) -> None:
-    page.goto(f"{address}/jobs")
-    expect(page.locator("#stream-words")).to_have_text("From the stream")
-
-
 def test_a_write_brings_its_message_along(address: str, page: Page) -> None:
     page.goto(f"{address}/jobs")
     page.get_by_role("button", name="Post").click()

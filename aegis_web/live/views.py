@@ -1,0 +1,80 @@
+"""The streams of the open pages: server-sent events that say when to look again."""
+
+import select
+import socket
+from collections.abc import Callable
+from typing import Any, cast
+
+from flask import Blueprint, Flask, Response, abort, current_app, request
+from flask_security import current_user
+
+from aegis_web.config import Settings
+from aegis_web.extensions import db
+from aegis_web.live.broadcaster import Streams
+from aegis_web.live.topics import Topic
+from aegis_web.web.pages import finish_reading
+
+bp = Blueprint("live", __name__, url_prefix="/live")
+
+ID = "<int(max=9223372036854775807):id>"
+SELDOM = "The server has as many live pages as it takes; this one asks by the clock instead."
+
+
+@bp.record
+def open_streams(state: Any) -> None:
+    """Give the application its streams: half of the threads at most, so that pages find room."""
+    app: Flask = state.app
+    settings: Settings = app.extensions["aegis.settings"]
+
+    def engine() -> Any:
+        with app.app_context():
+            return db.engines[None]
+
+    app.extensions["aegis.streams"] = Streams(engine, most=settings.web_threads // 2)
+
+
+@bp.get("/all")
+def everything() -> Response:
+    """News of any run, job or change."""
+    return stream(Topic("all"))
+
+
+@bp.get(f"/jobs/{ID}")
+def job(id: int) -> Response:
+    """News of one job and its runs."""
+    return stream(Topic("job", id))
+
+
+@bp.get(f"/runs/{ID}")
+def run(id: int) -> Response:
+    """News of one run, each piece of its log included."""
+    return stream(Topic("run", id))
+
+
+def stream(topic: Topic) -> Response:
+    """News of `topic` until the page is left; 503 where there is no room for another stream."""
+    streams = cast(Streams, current_app.extensions["aegis.streams"])
+    account_id = int(current_user.id)
+    finish_reading()
+    messages = streams.open(topic, account_id, presence(request.environ))
+    if messages is None:
+        abort(503, SELDOM)
+    return Response(
+        messages,
+        mimetype="text/event-stream",
+        headers={"X-Accel-Buffering": "no"},
+    )
+
+
+def presence(environ: dict[str, Any]) -> Callable[[], bool]:
+    """Whether the browser is still connected, as far as the server lets us see."""
+    connection = environ.get("gunicorn.socket") or environ.get("werkzeug.socket")
+    if not isinstance(connection, socket.socket):
+        return lambda: True
+
+    def there() -> bool:
+        poll = select.poll()
+        poll.register(connection, select.POLLIN)
+        return not poll.poll(0) or connection.recv(1, socket.MSG_PEEK) != b""
+
+    return there
