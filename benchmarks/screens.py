@@ -16,6 +16,7 @@ from statistics import median
 from sqlalchemy import insert, text
 
 from aegis_web.clock import utc_now
+from aegis_web.engine.ledger.finish import keep_results
 from aegis_web.jobs.models import Job
 from aegis_web.runs.models import Run, RunStatus
 from benchmarks.databases import arguments, scratch
@@ -64,6 +65,7 @@ def store_history(node: BenchmarkNode, jobs: int, runs: int) -> None:
             connection.execute(insert(Run), rows)
     with node.engine.begin() as connection:
         connection.execute(text(COUNTS))
+        keep_results(connection, sorted(ids))
     node.analyze()
 
 

@@ -16,7 +16,15 @@ from aegis_web.engine.triggers import from_json
 from aegis_web.extensions import db
 from aegis_web.jobs.models import Job, JobState, Origin
 from aegis_web.registry import Registry
-from aegis_web.runs.models import Run, RunCount, RunDetails, RunStatus
+from aegis_web.runs.models import (
+    BAD,
+    TELLING,
+    JobResult,
+    Run,
+    RunCount,
+    RunDetails,
+    RunStatus,
+)
 from aegis_web.runs.queries import RunProgress, RunRow, progress_of, row_query, run_row
 from aegis_web.system.health import EngineHealth, engine_health
 
@@ -27,8 +35,6 @@ SOON = timedelta(hours=1)
 DAY_HOURS = 24
 BACKUP_DUE = timedelta(hours=26)  # the daily backup, and two hours for it
 BUILT_IN = "aegis_web.services."
-BAD = (RunStatus.FAILED, RunStatus.TIMED_OUT, RunStatus.LOST, RunStatus.MISSED)
-TELLING = (RunStatus.SUCCEEDED, *BAD)  # what says whether a job works
 
 
 @dataclass(frozen=True)
@@ -154,20 +160,11 @@ def find_troubles(limit: int) -> tuple[Trouble, ...]:
 
 def failing(limit: int) -> list[Trouble]:
     """Jobs that are whole, but whose last telling run was bad; newest first."""
-    last = (
-        select(Run.id)
-        .where(Run.job_id == Job.id, Run.status.in_(TELLING))
-        .order_by(Run.id.desc())
-        .limit(1)
-        .correlate(Job)
-        .scalar_subquery()
-    )
     bad = (
-        select(Run.id)
-        .select_from(Job)
-        .join(Run, Run.id == last)
-        .where(Job.deleted_at.is_(None), Job.problem.is_(None), Run.status.in_(BAD))
-        .order_by(Run.id.desc())
+        select(JobResult.run_id)
+        .join(Job, Job.id == JobResult.job_id)
+        .where(Job.deleted_at.is_(None), Job.problem.is_(None), JobResult.status.in_(BAD))
+        .order_by(JobResult.run_id.desc())
         .limit(limit)
     )
     query = row_query().add_columns(Job.state).where(Run.id.in_(bad)).order_by(Run.id.desc())

@@ -1,8 +1,8 @@
 """The ledger: one row for each fire time of each job and for each manual request.
 
 `runs` is narrow, because many rows of it move at once; what a run was given, said and returned
-lies in `run_details` and `run_logs`. `run_counts` is kept in the transaction that settles the
-runs, so that no screen ever counts rows.
+lies in `run_details` and `run_logs`. `run_counts` and `job_results` are kept in the transaction
+that settles the runs, so that no screen ever counts rows or looks for a job's last result.
 """
 
 from datetime import datetime
@@ -27,6 +27,10 @@ class RunStatus(IntEnum):
     LOST = 6  # its process died
     SKIPPED = 7  # a policy forbade it
     MISSED = 8  # too late, or nobody was there
+
+
+BAD = (RunStatus.FAILED, RunStatus.TIMED_OUT, RunStatus.LOST, RunStatus.MISSED)
+TELLING = (RunStatus.SUCCEEDED, *BAD)  # what says whether a job works
 
 
 class Kind(IntEnum):
@@ -221,3 +225,13 @@ class RunCount(Model):
     job_id: Mapped[int] = mapped_column(BigKey, primary_key=True)
     status: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
     count: Mapped[int] = mapped_column(default=0)
+
+
+class JobResult(Model):
+    """What the newest run of a job came to that tells whether it works: one of `TELLING`."""
+
+    __tablename__ = "job_results"
+
+    job_id: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    run_id: Mapped[int] = mapped_column(BigKey)
+    status: Mapped[int] = mapped_column(SmallInteger, index=True)

@@ -16,7 +16,15 @@ from aegis_web.audit.models import SYSTEM, audit_entry
 from aegis_web.clock import EPOCH, utc_now
 from aegis_web.extensions import db, transaction
 from aegis_web.jobs.models import Job
-from aegis_web.runs.models import FormerAttempt, Run, RunCount, RunDetails, RunLog, RunStatus
+from aegis_web.runs.models import (
+    FormerAttempt,
+    JobResult,
+    Run,
+    RunCount,
+    RunDetails,
+    RunLog,
+    RunStatus,
+)
 from aegis_web.runs.search import first_since
 
 BATCH = 500  # rows deleted in one transaction
@@ -114,11 +122,12 @@ def below_cursor() -> ColumnElement[bool]:
 
 
 def last_of_its_kind() -> ColumnElement[bool]:
-    """Whether this is its job's last run, or its last failure."""
+    """Whether this is its job's last run, its last failure, or the one that says how it does."""
     newer = aliased(Run)
     follows = exists().where(newer.job_id == Run.job_id, newer.id > Run.id)
     fails_again = follows.where(newer.status.in_(FAILURES))
-    return or_(~follows, and_(Run.status.in_(FAILURES), ~fails_again))
+    tells = exists().where(JobResult.run_id == Run.id, JobResult.job_id == Run.job_id)
+    return or_(~follows, tells, and_(Run.status.in_(FAILURES), ~fails_again))
 
 
 def delete_runs(session: Session, ids: list[int]) -> None:

@@ -88,6 +88,7 @@ def judge(
             judge_rows(found, job.key, expected, [row for row in rows if row.key == job.key])
     mine = [row for row in rows if row.key in times]
     judge_counts(found, url, mine)
+    judge_results(found, url)
     found.rows = Counter(STATUSES[row.status] for row in mine)
     judge_testimony(found, {(row.key, row.fire_at): row for row in mine}, said)
     if not clock_was_set:
@@ -133,6 +134,18 @@ def judge_counts(found: Judgement, url: str, rows: list[Any]) -> None:
     for key in settled.keys() | counted.keys():
         if settled[key] != counted.get(key, 0):
             found.against(f"{key}: {settled[key]} rows, counted {counted.get(key, 0)}")
+
+
+def judge_results(found: Judgement, url: str) -> None:
+    """What each job's newest telling run came to is kept as its rows say."""
+    newest = (
+        "SELECT job_id, id, status FROM runs r WHERE status IN (2, 3, 4, 6, 8) AND NOT EXISTS"
+        " (SELECT 1 FROM runs n WHERE n.job_id = r.job_id AND n.id > r.id"
+        "  AND n.status IN (2, 3, 4, 6, 8))"
+    )
+    kept = {tuple(row) for row in read(url, "SELECT job_id, run_id, status FROM job_results")}
+    for row in {tuple(row) for row in read(url, newest)} ^ kept:
+        found.against(f"job {row[0]}: run {row[1]} with status {row[2]} is not kept as its result")
 
 
 def judge_testimony(found: Judgement, rows: dict[tuple[str, int], Any], said: list[Said]) -> None:

@@ -26,6 +26,7 @@ class Case:
         self.sql(
             f"UPDATE jobs SET created_at = {FIRST - 1}, next_run_at = {FIRST + NUMBER * SECOND}",
             f"INSERT INTO run_counts (hour, job_id, status, count) VALUES (1, 1, 2, {NUMBER})",
+            f"INSERT INTO job_results (job_id, run_id, status) VALUES (1, {NUMBER}, 2)",
         )
         for number in range(NUMBER):
             self.row(FIRST + number * SECOND)
@@ -84,6 +85,7 @@ def fourth(change: str) -> Callable[[Case], None]:
         (fourth(f"range_from = {FIRST}, range_count = 3"), "a summary counts 3 of 4"),
         (fourth(f"range_from = {FIRST}, range_count = 4"), "2 rows for"),
         (lambda case: case.sql("UPDATE run_counts SET count = 9"), "10 rows, counted 9"),
+        (lambda case: case.sql("UPDATE job_results SET status = 3"), "not kept as its result"),
     ],
 )
 def test_it_sees_every_lie(case: Case, tamper: Callable[[Case], None], words: str) -> None:

@@ -9,6 +9,7 @@ import sqlalchemy
 from flask import Flask
 
 from aegis_web.database import WRITE
+from aegis_web.engine.ledger.finish import keep_results
 from aegis_web.extensions import db, transaction
 from aegis_web.jobs import queries
 from aegis_web.jobs.filters import JobFilter
@@ -43,6 +44,8 @@ def add_runs(app: Flask, job_id: int, *statuses: RunStatus) -> None:
                     finished_at=at + timedelta(seconds=3) if ran else None,
                 )
             )
+        session.flush()
+        keep_results(session.connection(), [job_id])
 
 
 def names(app: Flask, wanted: JobFilter | None = None, size: int = 50) -> list[str]:

@@ -5,6 +5,7 @@ from flask import Flask
 from playwright.sync_api import Page, expect
 
 from aegis_web.clock import utc_now
+from aegis_web.engine.ledger.finish import keep_results
 from aegis_web.extensions import transaction
 from aegis_web.runs.models import Run, RunStatus
 from tests.runs.rows import add_job, add_run
@@ -18,6 +19,8 @@ def settle(app: Flask, run_id: int, status: RunStatus) -> None:
     with app.app_context(), transaction() as session:
         run = session.get_one(Run, run_id)
         run.status, run.finished_at = status, utc_now()
+        session.flush()
+        keep_results(session.connection(), [run.job_id])
 
 
 def says(page: Page, words: str) -> None:

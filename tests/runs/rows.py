@@ -9,6 +9,7 @@ from flask import Flask
 from sqlalchemy import insert
 
 from aegis_web.clock import to_us, utc_now
+from aegis_web.engine.ledger.finish import keep_results
 from aegis_web.extensions import transaction
 from aegis_web.jobs.models import Job
 from aegis_web.runs.models import FormerAttempt, Kind, Run, RunDetails, RunLog, RunStatus
@@ -71,6 +72,7 @@ def add_run(
         session.flush()
         if details is not None:
             session.add(RunDetails(run_id=run.id, **details))
+        keep_results(session.connection(), [job_id])
         return run.id
 
 
@@ -99,6 +101,7 @@ def add_runs(app: Flask, rows: Sequence[dict[str, Any]]) -> None:
     """Many runs at once; the later in the list, the larger their numbers."""
     with app.app_context(), transaction() as session:
         session.execute(insert(Run), list(rows))
+        keep_results(session.connection(), sorted({row["job_id"] for row in rows}))
 
 
 def add_log(

@@ -8,9 +8,10 @@ from sqlalchemy import Connection
 from aegis_web.engine.attempt import Attempt, Outcome
 from aegis_web.engine.ledger.sql import dialect_of, execute
 from aegis_web.engine.output import Progress
-from aegis_web.runs.models import RunStatus
+from aegis_web.runs.models import TELLING, RunStatus
 
 HOUR_US = 3_600_000_000
+TOLD = ", ".join(str(int(status)) for status in TELLING)
 
 
 def finish(connection: Connection, outcomes: Sequence[Outcome], now: int) -> set[int]:
@@ -143,7 +144,10 @@ def store_output(
 
 
 def count(connection: Connection, now: int, settled: Iterable[tuple[int, RunStatus, int]]) -> None:
-    """Add settled runs, as (job, status, how many), to the counts of this hour."""
+    """Add settled runs, as (job, status, how many), to the counts of this hour.
+
+    The jobs among them whose runs tell whether they work get their result.
+    """
     sums: Counter[tuple[int, int]] = Counter()
     for job_id, status, number in settled:
         sums[job_id, int(status)] += number
@@ -158,3 +162,21 @@ def count(connection: Connection, now: int, settled: Iterable[tuple[int, RunStat
     """
     rows = [[now // HOUR_US, job, status, number] for (job, status), number in sorted(sums.items())]
     execute(connection, upsert, rows)
+    keep_results(connection, sorted({job for job, status in sums if status in TELLING}))
+
+
+def keep_results(connection: Connection, job_ids: Sequence[int]) -> None:
+    """Note what the newest telling run of each job came to; `job_ids` in order, for the locks."""
+    if not job_ids:
+        return
+    upsert = f"""
+        INSERT INTO job_results (job_id, run_id, status)
+        SELECT v.job, r.id, r.status
+        FROM ({dialect_of(connection).rows("job bigint")}) AS v JOIN runs r ON r.id =
+            (SELECT id FROM runs WHERE job_id = v.job AND +status IN ({TOLD})
+             ORDER BY id DESC LIMIT 1)
+        WHERE true ORDER BY v.job
+        ON CONFLICT (job_id) DO UPDATE SET run_id = excluded.run_id, status = excluded.status
+            WHERE excluded.run_id >= job_results.run_id
+    """
+    execute(connection, upsert, [[job] for job in job_ids])
