@@ -8,7 +8,8 @@ from aegis_web.jobs.models import JobState, Origin
 
 TEXT_LIMIT = 200  # characters of a search
 KINDS = ("cron", "fields", "interval", "date")
-ORDERS = ("attention", "name")
+ORDERS = ("attention", "name", "due")
+SORT_KEYS = {"attention": 2, "due": 1}  # numbers in a cursor, besides the job's own
 BIGGEST = 2**63 - 1  # what a database's integer holds
 
 
@@ -34,9 +35,10 @@ class JobFilter:
     kind: str = ""  # of the trigger
     service: str = ""  # a name in the registry
     origin: str = ""  # an Origin
+    owner: str = ""
     broken: bool = False
     failed: bool = False  # its last run failed, timed out, was lost or was missed
-    order: str = "attention"  # broken, then failed, then by next fire time; or "name"
+    order: str = "attention"  # broken, then failed, then by next fire time; "name"; "due"
     after: Cursor | None = None
     before: Cursor | None = None
 
@@ -53,6 +55,7 @@ class JobFilter:
             kind=args.get("kind", "") if args.get("kind") in KINDS else "",
             service=printable(args.get("service", "")),
             origin=args.get("origin", "") if args.get("origin") in list(Origin) else "",
+            owner=printable(args.get("owner", "")),
             broken=state == "broken",
             failed=state == "failed",
             order=order,
@@ -69,6 +72,7 @@ class JobFilter:
             "kind": self.kind,
             "service": self.service,
             "origin": self.origin,
+            "owner": self.owner,
             "order": self.order if self.order != ORDERS[0] else "",
             "after": self.after.text() if self.after else "",
             "before": self.before.text() if self.before else "",
@@ -84,6 +88,10 @@ class JobFilter:
         """The same list from its beginning."""
         return replace(self, after=None, before=None)
 
+    def ordered(self, order: str) -> "JobFilter":
+        """The same jobs from the beginning in another order, one of `ORDERS`."""
+        return replace(self.first_page(), order=order)
+
 
 def read_cursor(text: str, order: str) -> Cursor | None:
     """The cursor that `text` says; None where it says none."""
@@ -92,10 +100,10 @@ def read_cursor(text: str, order: str) -> Cursor | None:
     if order == "name":
         values = (printable(rest),)
     else:
-        tier, _, due = rest.partition("~")
-        if not (is_number(tier) and is_number(due)):
+        parts = rest.split("~")
+        if len(parts) != SORT_KEYS[order] or not all(map(is_number, parts)):
             return None
-        values = (int(tier), int(due))
+        values = tuple(map(int, parts))
     return Cursor(values, int(number)) if is_number(number) and rest else None
 
 

@@ -39,7 +39,8 @@ SPARK_RUNS = 20
 NEXT_TIMES = 5  # of a preview
 NEXT_TIMES_OF_JOB = 10
 DURATIONS = 100  # runs in the chart of a job
-TAGS_OFFERED = 200
+OFFERED = 200  # tags, or owners, to choose from
+SORTED_BY = {"attention": ("tier", "due"), "name": ("sort_name",), "due": ("due",)}
 OPEN = (RunStatus.QUEUED, RunStatus.RUNNING)
 
 
@@ -157,8 +158,7 @@ def list_jobs(wanted: JobFilter, size: int = PAGE_SIZE) -> JobPage:
     """One page of the jobs that `wanted` describes. At most three queries."""
     backwards = wanted.before is not None
     ranked = _ranked(wanted)
-    keys = [ranked.c.sort_name] if wanted.order == "name" else [ranked.c.tier, ranked.c.due]
-    keys.append(ranked.c.id)
+    keys = [ranked.c[name] for name in (*SORTED_BY[wanted.order], "id")]
     query = select(*_listed(), *keys[:-1]).join(ranked, ranked.c.id == Job.id)
     cursor = wanted.before or wanted.after
     if cursor is not None:
@@ -240,11 +240,17 @@ def passed_count(trigger: Trigger, state: str, cursor: datetime | None) -> int:
 
 
 def all_tags() -> list[str]:
-    """The tags of all live jobs, sorted; at most `TAGS_OFFERED`. One query."""
+    """The tags of all live jobs, sorted; at most `OFFERED`. One query."""
     tags = type_coerce(cast_sql(Job.tags, Text), Text)  # as text: JSON cannot be compared
     query = select(tags).where(Job.deleted_at.is_(None)).distinct()
     found = {tag for text in db.session.scalars(query) for tag in json.loads(text)}
-    return sorted(found)[:TAGS_OFFERED]
+    return sorted(found)[:OFFERED]
+
+
+def all_owners() -> list[str]:
+    """The owners of all live jobs, sorted; at most `OFFERED`. One query."""
+    query = select(Job.owner).where(Job.deleted_at.is_(None), Job.owner != "").distinct()
+    return list(db.session.scalars(query.order_by(Job.owner).limit(OFFERED)))
 
 
 def any_job() -> bool:
@@ -329,13 +335,14 @@ def _cursor(row: Any, keys: int) -> Cursor:
 def _ranked(wanted: JobFilter) -> Any:
     """The numbers and sort keys of the jobs that fit, each computed once."""
     bad = JobResult.status.in_(BAD)
-    tier = case((Job.problem.is_not(None), 0), (bad, 1), else_=2)
     due: Any = case((Job.state == JobState.ACTIVE, Job.next_run_at), else_=None)
-    keys: list[Any] = [func.lower(Job.name).label("sort_name")]
-    if wanted.order != "name":
-        due = func.coalesce(type_coerce(due, BigInteger), BIGGEST)
-        keys = [tier.label("tier"), due.label("due")]
-    query = select(Job.id, *keys).where(Job.deleted_at.is_(None))
+    keys: dict[str, Any] = {
+        "sort_name": func.lower(Job.name),
+        "tier": case((Job.problem.is_not(None), 0), (bad, 1), else_=2),
+        "due": func.coalesce(type_coerce(due, BigInteger), BIGGEST),
+    }
+    sorted_by = [keys[name].label(name) for name in SORTED_BY[wanted.order]]
+    query = select(Job.id, *sorted_by).where(Job.deleted_at.is_(None))
     query = query.outerjoin(JobResult, JobResult.job_id == Job.id)
     if wanted.failed:
         query = query.where(bad)
@@ -347,6 +354,7 @@ def _narrowed(query: Select[Any], wanted: JobFilter) -> Select[Any]:
         (Job.state, wanted.state),
         (Job.service, wanted.service),
         (Job.origin, wanted.origin),
+        (Job.owner, wanted.owner),
         (Job.trigger_kind, wanted.kind),
     ):
         if value:

@@ -63,6 +63,8 @@ def index() -> Response:
         poll=list_poll(page.rows),
         undo=undo_offer(request.args["undo"]) if whole and "undo" in request.args else None,
         tags=queries.all_tags() if whole else (),
+        owners=queries.all_owners() if whole else (),
+        sort_url=lambda order: page_url(chosen.ordered(order)),
         services=grouped_services() if whole else {},
         **row_tools(),
     )
@@ -106,6 +108,15 @@ def update(job_id: int) -> Response:
         return job_page(refused, job, status=422, revision=posted_revision())
     flash(f"Saved the job “{form.wanted.name}”.", "success")
     return go_to(url_for("jobs.show", job_id=job_id))
+
+
+@bp.get(f"{ONE}/menu")
+def menu(job_id: int) -> Response:
+    """What can be done with one job of the list, and the dialog that it may ask in."""
+    if not is_htmx():
+        return go_to(url_for("jobs.show", job_id=find(job_id).id))
+    find(job_id)
+    return fragment("jobs/_menu.html", row=queries.job_rows([job_id])[0], **row_tools())
 
 
 @bp.post(f"{ONE}/pause")
@@ -232,4 +243,4 @@ def title_of(service: str) -> str:
 
 def spark(runs: tuple[RunMark, ...]) -> Sparkline:
     """The chart of a job's last runs."""
-    return sparkline([SparkRun(run.status, run.seconds) for run in runs])
+    return sparkline([SparkRun(run.status, run.seconds, run.id) for run in runs])

@@ -32,6 +32,9 @@ LOOKS = {
 }
 
 
+WORDS = {status.value: status.name.lower() for status in RunStatus}
+
+
 def look_of(status: RunStatus | int | str) -> Look:
     """The look of a run status (itself, its number or its word) or of a job state."""
     return LOOKS[word_of(status)]
@@ -39,4 +42,4 @@ def look_of(status: RunStatus | int | str) -> Look:
 
 def word_of(status: RunStatus | int | str) -> str:
     """The status in the words of the glossary: "timed_out" for RunStatus.TIMED_OUT or 4."""
-    return str(status) if isinstance(status, str) else RunStatus(status).name.lower()
+    return WORDS[status] if isinstance(status, int) else status

@@ -18,6 +18,7 @@ from aegis_web.web.zones import viewer_zone
 BAD = frozenset({"failed", "timed_out", "lost"})
 NOT_RUN = frozenset({"skipped", "missed", "cancelled"})
 UNDERWAY = frozenset({"running", "queued"})
+KINDS = dict.fromkeys(BAD, "fail") | dict.fromkeys(NOT_RUN, "late") | dict.fromkeys(UNDERWAY, "run")
 BAR_WIDTH, BAR_STEP = 4.0, 6.0
 SPARK_HEIGHT, SPARK_TOP, SPARK_LEAST = 26.0, 6.0, 4.0  # least: the height of the quickest run
 FULL_HEIGHT_TOP = 2.0
@@ -34,6 +35,7 @@ class SparkRun:
 
     status: RunStatus | int | str
     seconds: float | None = None  # how long it ran; None: it did not, or is not over
+    id: int = 0  # its number; 0: nobody asks
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,17 @@ class Sparkline:
     label: str
     width: float
     height: float = SPARK_HEIGHT
+    runs: str = ""  # number and title of each bar, for the script that makes it a link
+
+    @property
+    def paths(self) -> list[tuple[str, str]]:
+        """What to draw: a class, and the path of all bars that have it. Twenty bars are much."""
+        found: dict[str, str] = {}
+        for bar in self.bars:
+            found[bar.kind] = found.get(bar.kind, "") + outline(bar)
+            if bar.notch:
+                found["cut"] = found.get("cut", "") + f"M{bar.middle - 1:g} {bar.y + 1.2:g}h2v2h-2z"
+        return sorted(found.items(), key=lambda kind: kind[0] == "cut")
 
 
 @dataclass(frozen=True)
@@ -113,14 +126,14 @@ class DurationChart:
     height: float = STRIP_HEIGHT
 
 
+def outline(bar: Bar) -> str:
+    """A bar as part of a path."""
+    return f"M{bar.x:g} {bar.y:g}h{bar.width:g}v{bar.height:g}h-{bar.width:g}z"
+
+
 def kind_of(status: RunStatus | int | str) -> str:
     """The colour class of a status."""
-    word = word_of(status)
-    if word in BAD:
-        return "fail"
-    if word in NOT_RUN:
-        return "late"
-    return "run" if word in UNDERWAY else "ok"
+    return KINDS.get(word_of(status), "ok")
 
 
 def sparkline(runs: Sequence[SparkRun], slots: int = 20) -> Sparkline:
@@ -130,7 +143,8 @@ def sparkline(runs: Sequence[SparkRun], slots: int = 20) -> Sparkline:
     offset = slots - len(shown)  # the newest is always at the right edge
     bars = tuple(_spark_bar(run, index + offset, longest) for index, run in enumerate(shown))
     counted = Counter(word_of(run.status) for run in shown)
-    return Sparkline(bars, _spark_label(counted), slots * BAR_STEP)
+    told = "|".join(f"{run.id} {bar.title}" for run, bar in zip(shown, bars, strict=True))
+    return Sparkline(bars, _spark_label(counted), slots * BAR_STEP, runs=told)
 
 
 def _spark_bar(run: SparkRun, slot: int, longest: float) -> Bar:

@@ -14,3 +14,8 @@ if (!("command" in HTMLButtonElement.prototype)) {
 document.addEventListener("click", (event) => {
   event.target.closest?.("[popover] button[commandfor]")?.closest("[popover]").hidePopover();
 });
+
+// A menu that is fetched for each row never shows another row's actions.
+document.addEventListener("beforetoggle", (event) => {
+  if (event.newState === "open" && event.target.matches("[data-fresh]")) event.target.replaceChildren();
+}, true);

@@ -98,13 +98,37 @@ def test_broken_comes_first_then_failed_then_the_next_due(app: Flask, make_job: 
     assert names(app) == ["Broken", "Failed", "Due soon", "Due late", "Paused"]
 
 
+def test_columns_sort_the_list_and_say_so(admin: Browser, make_job: MakeJob) -> None:
+    make_job("Late", trigger=cron_trigger("0 0 1 1 *"))
+    soon = make_job("Soon", trigger=cron_trigger("* * * * *"))
+    page = text_of(admin.get("/jobs?order=due&tag="))
+    assert '<th scope="col" role="columnheader" aria-sort="ascending"><a class="ag-sort"' in page
+    assert page.index(f'id="job-{soon}"') < page.index(">Late<")
+    assert 'href="/jobs?order=name"' in page
+
+
+def test_a_row_fetches_its_menu_with_the_dialog_that_fits(
+    app: Flask, admin: Browser, make_job: MakeJob
+) -> None:
+    job_id = make_job("Nightly")
+    htmx = {"HX-Request": "true"}
+    active = text_of(admin.get(f"/jobs/{job_id}/menu", headers=htmx))
+    assert "Pause Nightly?" in active
+    change(app, job_id, state=JobState.PAUSED)
+    paused = text_of(admin.get(f"/jobs/{job_id}/menu", headers=htmx))
+    assert "Resume Nightly?" in paused
+    assert "Pause Nightly?" not in paused
+    assert admin.get(f"/jobs/{job_id}/menu").location == f"/jobs/{job_id}"
+    assert admin.get("/jobs/999/menu", headers=htmx).status_code == 404
+
+
 def test_order_by_name_ignores_capitals(app: Flask, make_job: MakeJob) -> None:
     for name in ("beta", "Alpha", "Gamma"):
         make_job(name)
     assert names(app, JobFilter(order="name")) == ["Alpha", "beta", "Gamma"]
 
 
-@pytest.mark.parametrize("order", ["attention", "name"])
+@pytest.mark.parametrize("order", ["attention", "name", "due"])
 def test_pages_show_each_job_once_in_both_directions(
     app: Flask, make_job: MakeJob, order: str
 ) -> None:
@@ -152,6 +176,8 @@ def through_url(wanted: JobFilter) -> JobFilter:
         ({"kind": "interval"}, []),
         ({"kind": "cron"}, ["Nightly", "Weekly"]),
         ({"origin": "code"}, []),
+        ({"owner": "Team Blue"}, ["Weekly"]),
+        ({"owner": "Team"}, []),
     ],
 )
 def test_filters_narrow_the_list(

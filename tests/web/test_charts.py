@@ -33,6 +33,14 @@ def test_the_newest_is_at_the_right_edge_and_the_oldest_is_left_out() -> None:
     assert [bar.kind for bar in many.bars] == ["ok"] * 20
 
 
+def test_bars_of_one_look_are_one_path_and_each_names_its_run() -> None:
+    runs = [SparkRun("succeeded", 1, 7), SparkRun("failed", 2, 8), SparkRun("succeeded", 2, 9)]
+    chart = sparkline(runs)
+    assert [kind for kind, _ in chart.paths] == ["ok", "fail", "cut"]
+    assert dict(chart.paths)["ok"].count("M") == 2
+    assert chart.runs == "7 Succeeded, 1.0 s|8 Failed, 2.0 s|9 Succeeded, 2.0 s"
+
+
 def test_the_sparkline_is_told_in_words() -> None:
     runs = [SparkRun("succeeded", 1)] * 18 + [SparkRun("missed"), SparkRun("failed", 2)]
     assert sparkline(runs).label == "Last 20 runs: 18 succeeded, 1 failed, 1 missed"
