@@ -69,8 +69,8 @@ def test_open_menus_and_dialogs_are_accessible(
     expect(page.get_by_role("link", name="Edit")).to_be_hidden()
     assert_accessible(page)
     page.get_by_role("button", name="Cancel").click()
-    page.get_by_text("alice@example.org").click()
-    expect(page.get_by_role("group", name="Appearance")).to_be_visible()
+    page.get_by_role("button", name="View", exact=True).click()
+    expect(page.get_by_role("group", name="Theme")).to_be_visible()
     assert_accessible(page)
 
 
@@ -97,8 +97,9 @@ def test_it_is_usable_without_script(address: str, open_page: OpenPage) -> None:
 
 def test_the_switch_of_the_theme_needs_no_reload(address: str, page: Page) -> None:
     page.goto(address)
-    page.get_by_text("alice@example.org").click()
-    page.get_by_role("button", name="Dark").click()
+    page.get_by_role("button", name="View", exact=True).click()
+    with page.expect_response("**/account/preferences"):
+        page.get_by_role("button", name="Dark").click()
     expect(page.locator("html")).to_have_attribute("data-bs-theme", "dark")
     expect(page.get_by_role("button", name="Dark")).to_have_attribute("aria-pressed", "true")
     page.reload()
