@@ -30,6 +30,7 @@ ROOMS = (
     "calendars",
     "backups",
     "system",
+    "palette",
 )
 
 

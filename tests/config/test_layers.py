@@ -14,6 +14,7 @@ CONCEPTS = {
     "timeline",
     "failures",
     "pauses",
+    "palette",
     "backups",
     "accounts",
     "audit",
