@@ -31,6 +31,7 @@ ROOMS = (
     "live",
     "backups",
     "system",
+    "palette",
 )
 
 

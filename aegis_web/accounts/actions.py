@@ -1,8 +1,9 @@
-"""What changes accounts: the first administrator, and how a person sees times."""
+"""What changes accounts: the first administrator, and how a person wants pages to look."""
 
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from uuid import uuid4
 
@@ -12,16 +13,16 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from aegis_web.accounts.models import ADMIN, Account, Role, SetupLink
+from aegis_web.accounts.preferences import Preferences
 from aegis_web.accounts.queries import (
     SETUP_LINK_LIFE,
     find_link,
     has_administrator,
     token_sha256,
 )
-from aegis_web.audit.models import CODE, Actor, audit_entry
+from aegis_web.audit.models import CODE, Actor, AuditEntry, audit_entry
 from aegis_web.clock import utc_now
 from aegis_web.config import Settings
-from aegis_web.config_values import known_zone
 from aegis_web.errors import ConfigError, Conflict, Invalid, NotFound
 from aegis_web.extensions import security, transaction
 
@@ -88,29 +89,34 @@ def ensure_admin_from_settings(settings: Settings) -> None:
     log.info("made the administrator %s from AEGIS_ADMIN_EMAIL", email)
 
 
-def change_zone(actor: Actor, zone: str | None) -> None:
-    """Show times to the account of `actor` in `zone`; None: in the browser's.
+def change_preferences(actor: Actor, wanted: Mapping[str, str]) -> Preferences:
+    """Keep for the account of `actor` the preferences that `wanted` names; all of them now.
 
-    Raises: Invalid naming `zone` when it is unknown.
+    Raises: Invalid naming each field whose value is unknown.
     """
-    try:
-        zone = zone and known_zone(zone)
-    except ValueError:
-        raise Invalid({"zone": "There is no such time zone. Choose one of the list."}) from None
     with transaction() as session:
         account = session.get(Account, actor.account_id)
         if account is None:
             raise NotFound("This account is no longer there.")
-        before, account.zone = account.zone, zone
-        session.add(
-            audit_entry(
-                actor,
-                "account.change_zone",
-                f"account:{account.id}",
-                {"zone": before},
-                {"zone": zone},
-            )
-        )
+        before = Preferences.of(account)
+        after = before.changed(wanted)
+        if after != before:
+            account.preferences, account.zone = after.document(), after.zone
+            session.add(_changed_preferences(actor, before, after))
+    return after
+
+
+def _changed_preferences(actor: Actor, before: Preferences, after: Preferences) -> AuditEntry:
+    """The audit row, with those alone that differ."""
+    old, new = asdict(before), asdict(after)
+    names = [name for name in new if new[name] != old[name]]
+    return audit_entry(
+        actor,
+        "account.change_preferences",
+        f"account:{actor.account_id}",
+        {name: old[name] for name in names},
+        {name: new[name] for name in names},
+    )
 
 
 def _password_in(file: Path, email: str) -> str:

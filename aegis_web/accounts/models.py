@@ -7,7 +7,7 @@ from sqlalchemy import Column, ForeignKey, String, Table
 from sqlalchemy.ext.mutable import MutableList
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from aegis_web.database import BigKey, Instant, Model
+from aegis_web.database import BigKey, Document, Instant, Model
 
 ADMIN = "admin"
 
@@ -42,6 +42,7 @@ class Account(Model, UserMixin):
     fs_uniquifier: Mapped[str] = mapped_column(String(64), unique=True)
     created_at: Mapped[datetime] = mapped_column(Instant)
     zone: Mapped[str | None]  # how this person sees times; None: as the browser says
+    preferences: Mapped[dict[str, str] | None] = mapped_column(Document)  # None: nothing chosen
     roles: Mapped[list[Role]] = relationship(  # type: ignore[assignment]  # UserMixin: RoleMixin
         secondary=account_roles, lazy="joined"
     )

@@ -3,16 +3,20 @@
 from flask import Blueprint, Response, flash, request, url_for
 from flask_security import current_user, login_user
 
-from aegis_web.accounts.actions import LINK_IS_DEAD, change_zone, create_first_admin
+from aegis_web.accounts import actions
+from aegis_web.accounts.actions import LINK_IS_DEAD, create_first_admin
 from aegis_web.accounts.forms import SetUpForm
+from aegis_web.accounts.preferences import LABELS
 from aegis_web.accounts.queries import administrator_exists, setup_link_works
 from aegis_web.accounts.session import current_actor
 from aegis_web.errors import Invalid, NotFound
-from aegis_web.web.pages import go_to, render
+from aegis_web.web.pages import go_back, go_to, is_htmx, render
+from aegis_web.web.preferences import remember_theme
 
 bp = Blueprint("accounts", __name__)
 
 FIRST_PAGE = "/"
+SEEN_AT_ONCE = frozenset({"theme", "density"})  # theme.js shows them without another page
 
 
 @bp.get("/set-up")
@@ -51,15 +55,19 @@ def index() -> Response:
     return render("accounts/index.html", account=current_user, errors={})
 
 
-@bp.post("/account/zone")
-def choose_zone() -> Response:
-    """Choose how one sees times."""
-    zone = request.form.get("zone") or None
+@bp.post("/account/preferences")
+def change_preferences() -> Response:
+    """Choose how pages look, one thing or several, and go back to the page."""
+    wanted = request.form.to_dict()
     try:
-        change_zone(current_actor(), zone)
+        chosen = actions.change_preferences(current_actor(), wanted)
     except Invalid as invalid:
+        if is_htmx():
+            raise
         return render(
             "accounts/index.html", status=422, account=current_user, errors=invalid.errors
         )
-    flash(f"Times are shown in {zone or 'the zone of your browser'}.", "success")
-    return go_to(url_for(".index"))
+    response = go_back(reload=bool((LABELS.keys() & wanted.keys()) - SEEN_AT_ONCE))
+    if "theme" in wanted and chosen.theme:
+        remember_theme(response, chosen.theme)
+    return response

@@ -13,7 +13,7 @@ from aegis_web.config import settings
 from aegis_web.errors import Invalid, NotFound
 from aegis_web.jobs.forms import read_revision
 from aegis_web.web.pages import go_to, render
-from aegis_web.web.zones import viewer_zone, zones
+from aegis_web.web.zones import own_zone, zones
 
 bp = Blueprint("calendars", __name__, url_prefix="/calendars")
 
@@ -29,7 +29,7 @@ def index() -> Response:
 @bp.get("/new")
 def new() -> Response:
     """The form of a new calendar."""
-    zone = settings().zone if settings().zone != "UTC" else viewer_zone().key
+    zone = settings().zone if settings().zone != "UTC" else own_zone().key
     return calendar_page(CalendarForm(zone=zone))
 
 

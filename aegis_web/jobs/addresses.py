@@ -10,6 +10,7 @@ from aegis_web.jobs import queries
 from aegis_web.jobs.actions import JobGone
 from aegis_web.jobs.models import Job
 from aegis_web.web.pages import render
+from aegis_web.web.zones import tell_page_zone
 
 bp = Blueprint("jobs", __name__, url_prefix="/jobs")
 
@@ -17,9 +18,10 @@ ONE = "/<int(max=9223372036854775807):job_id>"
 
 
 def find(job_id: int) -> Job:
-    """The live job of that number. Raises: JobGone."""
+    """The live job of that number, whose zone the page tells times in. Raises: JobGone."""
     job = queries.find_job(job_id)
     if job is not None:
+        tell_page_zone(job.zone)
         return job
     former = queries.find_former(job_id)
     if former is None:

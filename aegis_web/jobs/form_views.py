@@ -28,7 +28,7 @@ from aegis_web.jobs.screens import form_choices, preview_of
 from aegis_web.jobs.trigger_form import TriggerFields, kinds_for
 from aegis_web.jobs.versions import times_difference
 from aegis_web.web.pages import go_to, render
-from aegis_web.web.zones import viewer_zone
+from aegis_web.web.zones import own_zone
 
 
 @bp.get("/new")
@@ -162,4 +162,4 @@ def posted_revision() -> int:
 
 def default_zone() -> str:
     """The zone of a new job: the installation's where somebody set it, else the viewer's."""
-    return settings().zone if settings().zone != "UTC" else viewer_zone().key
+    return settings().zone if settings().zone != "UTC" else own_zone().key

@@ -66,6 +66,7 @@ class RunRow:
     job_id: int
     job_name: str
     job_deleted: bool
+    zone: str  # the job's
     status: str  # the word: "timed_out"
     reason: str | None  # a Reason
     kind: Kind
@@ -235,7 +236,7 @@ def rows_of(condition: ColumnElement[bool], limit: int) -> tuple[RunRow, ...]:
 def row_query() -> Select[*tuple[Any, ...]]:
     """The columns that `run_row` needs."""
     return (
-        select(Run, Job.name.label("job_name"), Job.deleted_at, Node.name.label("node"))
+        select(Run, Job.name.label("job_name"), Job.deleted_at, Job.zone, Node.name.label("node"))
         .join(Job, Job.id == Run.job_id)
         .outerjoin(Node, Node.id == Run.node_id)
     )
@@ -249,6 +250,7 @@ def run_row(row: Row[Any]) -> RunRow:
         job_id=run.job_id,
         job_name=row.job_name,
         job_deleted=row.deleted_at is not None,
+        zone=row.zone,
         status=RunStatus(run.status).name.lower(),
         reason=run.reason,
         kind=Kind(run.kind),
@@ -299,17 +301,18 @@ def find_run(run_id: int) -> RunFacts:
     )
 
 
-def run_is_open(run_id: int) -> bool:
-    """Whether the run has yet to end.
+def run_is_open(run_id: int) -> tuple[bool, str]:
+    """Whether the run has yet to end, and the zone of its job. One query.
 
     Raises: NotFound.
     """
-    status = None
+    found = None
     if run_id <= LARGEST_KEY:
-        status = db.session.scalar(select(Run.status).where(Run.id == run_id))
-    if status is None:
+        query = select(Run.status, Job.zone).join(Job, Job.id == Run.job_id)
+        found = db.session.execute(query.where(Run.id == run_id)).one_or_none()
+    if found is None:
         raise not_found(run_id)
-    return bool(status < RunStatus.SUCCEEDED)
+    return found.status < RunStatus.SUCCEEDED, found.zone
 
 
 def not_found(run_id: int) -> NotFound:

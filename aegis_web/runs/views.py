@@ -15,7 +15,7 @@ from aegis_web.runs.log import last_lines, log_after, log_text
 from aegis_web.runs.models import RunStatus
 from aegis_web.runs.queries import find_run, job_name, list_runs, run_is_open
 from aegis_web.web.pages import go_to, is_htmx, render, wants_fragment
-from aegis_web.web.zones import viewer_zone
+from aegis_web.web.zones import tell_page_zone, viewer_zone
 
 bp = Blueprint("runs", __name__, url_prefix="/runs")
 
@@ -59,6 +59,7 @@ def page_url(chosen: RunFilter | None) -> str | None:
 def show(run_id: int) -> Response:
     """One run: its facts, and its log while and after it goes."""
     run = find_run(run_id)  # before its log: what ends a run writes the rest of the log with it
+    tell_page_zone(run.row.zone)
     return render(
         "runs/show.html",
         "runs/_run.html",
@@ -74,7 +75,8 @@ def show(run_id: int) -> Response:
 def log(run_id: int) -> Response:
     """What a run has said since the page last asked; polled while it goes."""
     sequence = read_sequence(request.args)
-    is_open = run_is_open(run_id)
+    is_open, zone = run_is_open(run_id)
+    tell_page_zone(zone)
     if not is_htmx():
         return go_to(url_for("runs.show", run_id=run_id))
     lines, last = log_after(run_id, sequence)

@@ -3,7 +3,7 @@
 from flask import Flask
 
 from aegis_web.config import Settings
-from aegis_web.web import errors, formats, headers, navigation, static, theme
+from aegis_web.web import errors, formats, headers, navigation, preferences, static
 
 
 def init_app(app: Flask, settings: Settings) -> None:
@@ -11,6 +11,6 @@ def init_app(app: Flask, settings: Settings) -> None:
     headers.init_app(app, https=settings.cookies_secure)
     static.init_app(app)
     formats.init_app(app)
-    theme.init_app(app)
+    preferences.init_app(app)
     navigation.init_app(app)
     errors.init_app(app)

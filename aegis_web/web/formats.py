@@ -7,7 +7,7 @@ from flask import Flask
 
 from aegis_web.clock import to_us, utc_now
 from aegis_web.web.badges import look_of, word_of
-from aegis_web.web.zones import find_zone, viewer_zone, zones
+from aegis_web.web.zones import find_zone, own_zone, shown_zone, viewer_zone, zones
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -32,7 +32,7 @@ def init_app(app: Flask) -> None:
         microseconds,
     ):
         app.add_template_filter(form, form.__name__)
-    for function in (viewer_zone, zones, look_of, word_of):
+    for function in (own_zone, viewer_zone, shown_zone, zones, look_of, word_of):
         app.add_template_global(function, function.__name__)
 
 
@@ -122,7 +122,7 @@ def number(value: float | None) -> str:
 def clock(
     instant: datetime | None, zone: ZoneInfo | str | None = None, seconds: bool = False
 ) -> str:
-    """Date and time with their zone (None: the viewer's): "Tue 24 Nov 2026, 09:00 CET"."""
+    """Date and time with their zone (None: as on the page): "Tue 24 Nov 2026, 09:00 CET"."""
     if instant is None:
         return NOTHING
     local = instant.astimezone(_zone(zone))
@@ -167,4 +167,4 @@ def abbreviation(local: datetime) -> str:
 def _zone(zone: ZoneInfo | str | None) -> ZoneInfo:
     if isinstance(zone, ZoneInfo):
         return zone
-    return find_zone(zone) or viewer_zone()
+    return find_zone(zone) or shown_zone()

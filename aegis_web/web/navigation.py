@@ -49,6 +49,7 @@ PLACES = (
 ACCOUNT = "accounts.index"
 NEW_JOB = "jobs.new"
 SIGN_OUT = "security.logout"
+PALETTE = "palette.index"
 
 
 def init_app(app: Flask) -> None:
@@ -57,6 +58,7 @@ def init_app(app: Flask) -> None:
     app.add_template_global(account_links, "account_links")
     app.add_template_global(home_url, "home_url")
     app.add_template_global(new_job_url, "new_job_link")
+    app.add_template_global(palette_url, "palette_url")
 
 
 def navigation() -> list[Entry]:
@@ -93,6 +95,11 @@ def home_url() -> str:
 def new_job_url() -> str | None:
     """The form of a new job."""
     return _url(NEW_JOB)
+
+
+def palette_url() -> str | None:
+    """What the command palette asks."""
+    return _url(PALETTE)
 
 
 def _url(endpoint: str) -> str | None:

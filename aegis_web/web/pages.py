@@ -90,6 +90,16 @@ def go_to(url: str) -> Response:
     return make_response(redirect(url, 303))
 
 
+def go_back(*, reload: bool = True) -> Response:
+    """Send the browser back to the page it came from, which htmx need not `reload`."""
+    if is_htmx():
+        response = make_response("", 204)
+        if reload:
+            response.headers["HX-Refresh"] = "true"
+        return response
+    return go_to(local_path(request.referrer) or "/")
+
+
 def local_path(url: str | None) -> str | None:
     """Path and query of `url`, wherever it points: safe to redirect to. None if it has none."""
     if not url:

@@ -5,13 +5,14 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
 from flask import g, has_request_context, request
-from flask_security import current_user
 
 from aegis_web.config import settings
+from aegis_web.web.preferences import preferences
 
 COOKIE = "aegis_zone"  # set by the browser, see static/js/zone.js
 AREAS = ("Africa", "America", "Antarctica", "Arctic", "Asia", "Atlantic", "Australia", "Europe")
 SEAS = ("Indian", "Pacific")
+UTC = ZoneInfo("UTC")
 NAME = re.compile(r"[A-Za-z0-9_+-]{1,32}(/[A-Za-z0-9_+-]{1,32}){0,2}")
 
 
@@ -26,24 +27,38 @@ def find_zone(name: str | None) -> ZoneInfo | None:
         return None
 
 
-def viewer_zone() -> ZoneInfo:
-    """How the viewer reads times: as the account says, else the browser, else the installation."""
+def own_zone() -> ZoneInfo:
+    """The viewer's zone: as the account says, else the browser, else the installation."""
     if not has_request_context():
         return ZoneInfo(settings().zone)
-    if "viewer_zone" not in g:
-        g.viewer_zone = (
-            find_zone(_account_zone())
-            or find_zone(request.cookies.get(COOKIE))
-            or ZoneInfo(settings().zone)
-        )
-    zone: ZoneInfo = g.viewer_zone
-    return zone
+    return (
+        find_zone(preferences().zone)
+        or find_zone(request.cookies.get(COOKIE))
+        or ZoneInfo(settings().zone)
+    )
 
 
-def _account_zone() -> str | None:
-    if "_login_user" not in g:  # nobody asked yet who it is: an error page must not start to
-        return None
-    return getattr(current_user, "zone", None)
+def viewer_zone() -> ZoneInfo:
+    """The zone of times that belong to no job, and of those that the viewer types."""
+    utc = has_request_context() and preferences().times_in == "utc"
+    return UTC if utc else own_zone()
+
+
+def shown_zone(of_job: ZoneInfo | str | None = None) -> ZoneInfo:
+    """The zone in which the viewer wants to see a time of a job in the zone `of_job`.
+
+    None: of the job that the page is about, if it is about one.
+    """
+    if has_request_context() and preferences().times_in == "job":
+        named = of_job or g.get("page_zone")
+        found = named if isinstance(named, ZoneInfo) else find_zone(named)
+        return found or viewer_zone()
+    return viewer_zone()
+
+
+def tell_page_zone(name: str) -> None:
+    """This page is about a job in that zone."""
+    g.page_zone = name
 
 
 def zones(current: str | None = None) -> list[str]:

@@ -6,21 +6,22 @@
   const follow = () => {
     if (root.dataset.theme === "system") root.dataset.bsTheme = dark.matches ? "dark" : "light";
   };
+  const show = {
+    theme: (value) => { root.dataset.theme = root.dataset.bsTheme = value; follow(); },
+    density: (value) => { root.dataset.density = value; },
+  };
   root.classList.remove("no-js");
   follow();
   dark.addEventListener("change", follow);
 
+  // A choice is sent by its form; what needs no other page is seen at once.
   document.addEventListener("click", (event) => {
-    const button = event.target.closest?.("[data-theme-switch] button");
-    if (!button) return;
-    event.preventDefault(); // without script the form posts the choice and the page reloads
-    root.dataset.theme = button.value;
-    root.dataset.bsTheme = button.value;
-    follow();
-    const secure = location.protocol === "https:" ? "; secure" : "";
-    document.cookie = `aegis_theme=${button.value}; path=/; max-age=31536000; samesite=lax${secure}`;
-    for (const other of button.parentElement.querySelectorAll("button")) {
-      other.setAttribute("aria-pressed", String(other === button));
+    const button = event.target.closest?.("button[aria-pressed], button[role=option]");
+    const form = button?.form;
+    if (!form?.matches("[data-preferences]") || form.getAttribute("aria-busy") === "true") return;
+    show[button.name]?.(button.value);
+    for (const other of document.querySelectorAll(`[data-preferences] [name="${button.name}"]`)) {
+      other.setAttribute("aria-pressed", String(other.value === button.value));
     }
   });
 })();

@@ -15,6 +15,7 @@ CONCEPTS = {
     "failures",
     "live",
     "pauses",
+    "palette",
     "backups",
     "accounts",
     "audit",

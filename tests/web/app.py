@@ -13,7 +13,8 @@ from aegis_web.errors import Conflict, Invalid, NotFound
 from aegis_web.extensions import csrf, db
 from aegis_web.runs.models import RunStatus
 from aegis_web.web import charts
-from aegis_web.web.pages import go_to, render
+from aegis_web.web.pages import go_back, go_to, render
+from aegis_web.web.preferences import remember_theme
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 11, 23, 20, 47, 30, tzinfo=UTC)
@@ -25,6 +26,7 @@ class Person(UserMixin):
     id = 1
     email = "alice@example.org"
     zone: str | None = None
+    preferences: dict[str, str] | None = None
 
 
 def make_app(settings: Settings, *, signed_in: bool = True) -> Flask:
@@ -82,6 +84,12 @@ def add_routes(app: Flask) -> None:
     def row() -> Response:
         flash("The row is new.", "success")
         return render("gallery/live.html", "gallery/_live.html", count=7)
+
+    @app.post("/account/preferences", endpoint="accounts.change_preferences")
+    def change_preferences() -> Response:
+        response = go_back(reload=False)
+        remember_theme(response, request.form["theme"])
+        return response
 
     @app.get("/own-cache")
     def own_cache() -> Response:

@@ -69,8 +69,8 @@ def test_open_menus_and_dialogs_are_accessible(
     expect(page.get_by_role("link", name="Edit")).to_be_hidden()
     assert_accessible(page)
     page.get_by_role("button", name="Cancel").click()
-    page.get_by_text("alice@example.org").click()
-    expect(page.get_by_role("group", name="Appearance")).to_be_visible()
+    page.get_by_role("button", name="View", exact=True).click()
+    expect(page.get_by_role("group", name="Theme")).to_be_visible()
     assert_accessible(page)
 
 
@@ -97,8 +97,9 @@ def test_it_is_usable_without_script(address: str, open_page: OpenPage) -> None:
 
 def test_the_switch_of_the_theme_needs_no_reload(address: str, page: Page) -> None:
     page.goto(address)
-    page.get_by_text("alice@example.org").click()
-    page.get_by_role("button", name="Dark").click()
+    page.get_by_role("button", name="View", exact=True).click()
+    with page.expect_response("**/account/preferences"):
+        page.get_by_role("button", name="Dark").click()
     expect(page.locator("html")).to_have_attribute("data-bs-theme", "dark")
     expect(page.get_by_role("button", name="Dark")).to_have_attribute("aria-pressed", "true")
     page.reload()
@@ -160,6 +161,48 @@ def test_a_write_brings_its_message_along(address: str, page: Page) -> None:
     page.goto(f"{address}/jobs")
     page.get_by_role("button", name="Post").click()
     expect(page.locator("#flash")).to_contain_text("The row is new.")
+
+
+def test_good_news_leaves_and_trouble_stays_until_dismissed(
+    address: str, open_page: OpenPage
+) -> None:
+    open_page.complaints.expect("404")  # type: ignore[attr-defined]
+    page = open_page()
+    page.clock.install()
+    page.goto(f"{address}/jobs")
+    news = page.locator("#flash").get_by_text("The row is new.")
+    trouble = page.locator("#flash").get_by_role("alert")
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Post").click()
+    expect(news).to_be_visible()
+    expect(trouble).to_contain_text("This job was deleted.")
+    news.hover()
+    page.clock.fast_forward(7_000)
+    expect(news).to_be_visible()
+    page.get_by_role("button", name="Post").hover()
+    page.clock.fast_forward(7_000)
+    expect(news).to_have_count(0)
+    expect(trouble).to_be_visible()
+    page.get_by_role("button", name="Dismiss").focus()
+    page.keyboard.press("Escape")
+    expect(trouble).to_have_count(0)
+    expect(page.locator("#main")).to_be_focused()
+
+
+def test_no_message_covers_what_has_the_focus(address: str, open_page: OpenPage) -> None:
+    open_page.complaints.expect("404")  # type: ignore[attr-defined]
+    page = open_page(390)
+    page.goto(f"{address}/jobs")
+    page.get_by_role("button", name="Delete").click()
+    message, last = page.get_by_role("alert"), page.get_by_role("button", name="Break")
+    expect(message).to_be_in_viewport()
+    last.evaluate("button => { button.style.marginTop = '60rem'; button.focus(); }")
+    expect(page.locator("#flash")).to_have_attribute("data-side", "top")
+    expect(last).to_be_in_viewport()
+    above, below = message.bounding_box(), last.bounding_box()
+    assert above is not None
+    assert below is not None
+    assert above["y"] + above["height"] <= below["y"]
 
 
 def test_an_error_is_told_and_leaves_the_part_alone(address: str, open_page: OpenPage) -> None:

@@ -70,7 +70,7 @@ def test_a_refused_form_comes_back_with_what_was_typed(client: FlaskClient) -> N
 def test_messages_travel_with_the_fragment_of_a_write(client: FlaskClient) -> None:
     answer = client.post("/row", data={"csrf_token": token(client)}, headers=PART)
     assert 'id="flash"' in answer.text
-    assert 'hx-swap-oob="innerHTML"' in answer.text
+    assert 'hx-swap-oob="beforeend"' in answer.text
     assert "The row is new." in answer.text
     assert "The row is new." not in client.get("/jobs").text
 
