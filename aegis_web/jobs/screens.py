@@ -8,9 +8,11 @@ from zoneinfo import ZoneInfo
 
 from aegis_web.calendars.queries import calendar_names, forbidden_times
 from aegis_web.clock import utc_now
+from aegis_web.engine.clockmarks import Mark, clock_marks, coming_change
 from aegis_web.engine.decide import BACKLOG_CAP
 from aegis_web.engine.triggers import Trigger
 from aegis_web.errors import Invalid
+from aegis_web.jobs.crowding import Crowd, crowd_at
 from aegis_web.jobs.filters import is_number
 from aegis_web.jobs.groups import group_limits
 from aegis_web.jobs.models import CatchUp, JobState
@@ -26,11 +28,12 @@ from aegis_web.jobs.policy_words import (
     Shared,
 )
 from aegis_web.jobs.queries import JobRow, next_times
-from aegis_web.jobs.trigger_form import DAYS, PRESETS, UNITS, TriggerFields
+from aegis_web.jobs.trigger_form import PRESETS, UNITS, TriggerFields
 from aegis_web.registry import ServiceFunction
 from aegis_web.web.zones import viewer_zone, zones
 
 SOON = timedelta(minutes=1)
+YEAR = timedelta(days=366)
 QUICK, SLOW = "5s", "30s"
 
 
@@ -41,26 +44,43 @@ class Preview:
     words: str = ""
     times: tuple[datetime, ...] = ()
     forbidden: Mapping[datetime, str] = field(default_factory=dict)  # by a blackout of that name
+    marks: Mapping[datetime, Mark] = field(default_factory=dict)  # by changes of the clock
+    coming: str | None = None  # what the next change does that lies beyond `times`
+    crowd: Crowd | None = None  # of the first of `times`, where its minute can be moved
     zone: ZoneInfo | None = None
     viewer: ZoneInfo | None = None  # None: the viewer reads times in the same zone
     errors: tuple[str, ...] = ()
 
 
-def preview_of(fields: TriggerFields, stored: Trigger | None, calendar: str) -> Preview:
-    """What the typed trigger would do from now on, with the calendar of that number, if any."""
+def preview_of(
+    fields: TriggerFields, stored: Trigger | None, calendar: str, job_id: int | None = None
+) -> Preview:
+    """What the typed trigger of job `job_id`, or of a new one, would do from now on, with the
+    calendar of that number, if any. At most two queries.
+    """
+    now = utc_now()
     try:
-        trigger = fields.read(utc_now(), stored)
+        trigger = fields.read(now, stored)
     except Invalid as invalid:
         return Preview(errors=tuple(invalid.errors.values()))
     viewer = viewer_zone()
     times = tuple(next_times(trigger))
+    movable = fields.minute is not None and fields.minute == minute_of(times[0], trigger.zone)
     return Preview(
-        trigger.words(),
-        times,
-        forbidden_times(int(calendar) if is_number(calendar) else None, times),
-        trigger.zone,
-        None if viewer.key == trigger.zone.key else viewer,
+        words=trigger.words(),
+        times=times,
+        forbidden=forbidden_times(int(calendar) if is_number(calendar) else None, times),
+        marks=clock_marks(trigger, now, times),
+        coming=coming_change(trigger, times[-1], now + YEAR),
+        crowd=crowd_at(times[0], trigger.zone, job_id) if movable else None,
+        zone=trigger.zone,
+        viewer=None if viewer.key == trigger.zone.key else viewer,
     )
+
+
+def minute_of(fire: datetime, zone: ZoneInfo) -> int:
+    """The minute of the hour at which a clock of that zone shows `fire`."""
+    return fire.astimezone(zone).minute
 
 
 def shared_things() -> Shared:
@@ -74,7 +94,6 @@ def form_choices(function: ServiceFunction | None) -> dict[str, Any]:
         "zone_names": zones(),
         "presets": PRESETS,
         "units": UNITS,
-        "day_names": DAYS,
         "overlaps": OVERLAP_WORDS,
         "catch_ups": CATCH_UP_WORDS,
         "default_grace": DEFAULT_GRACE,
