@@ -16,11 +16,10 @@ from aegis_web.jobs.crowding import Crowd, crowd_at
 from aegis_web.jobs.filters import is_number
 from aegis_web.jobs.groups import group_limits
 from aegis_web.jobs.models import CatchUp, JobState
-from aegis_web.jobs.policy_form import placeholders
+from aegis_web.jobs.policy_form import PolicyFields, placeholders
 from aegis_web.jobs.policy_words import (
     BACKOFF_WORDS,
     CATCH_UP_WORDS,
-    DEFAULT_GRACE,
     NOT_IDEMPOTENT,
     ON_LOST_WORDS,
     OVERLAP_WORDS,
@@ -90,19 +89,27 @@ def shared_things() -> Shared:
 
 def form_choices(function: ServiceFunction | None) -> dict[str, Any]:
     """What the form of a job of that service function offers."""
+    usual = PolicyFields()
+    priorities = {str(priority.value): word for priority, word in PRIORITY_WORDS.items()}
     return {
         "zone_names": zones(),
         "presets": PRESETS,
         "units": UNITS,
-        "overlaps": OVERLAP_WORDS,
-        "catch_ups": CATCH_UP_WORDS,
-        "default_grace": DEFAULT_GRACE,
-        "priorities": {str(priority.value): word for priority, word in PRIORITY_WORDS.items()},
-        "backoffs": BACKOFF_WORDS,
-        "on_losts": ON_LOST_WORDS,
+        "overlaps": with_default(OVERLAP_WORDS, usual.overlap),
+        "catch_ups": with_default(CATCH_UP_WORDS, usual.catch_up),
+        "priorities": with_default(priorities, usual.priority),
+        "backoffs": with_default(BACKOFF_WORDS, usual.retry_backoff),
+        "on_losts": with_default(ON_LOST_WORDS, usual.on_lost),
         "not_idempotent": NOT_IDEMPOTENT if function and not function.idempotent else None,
         "placeholders": placeholders(function),
         "shared": shared_things(),
+    }
+
+
+def with_default(words: Mapping[Any, str], usual: str) -> dict[str, str]:
+    """Choices by what is posted, the one of a new job marked."""
+    return {
+        str(value): f"{word} (default)" if value == usual else word for value, word in words.items()
     }
 
 
