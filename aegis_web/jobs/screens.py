@@ -64,22 +64,18 @@ def preview_of(
         return Preview(errors=tuple(invalid.errors.values()))
     viewer = viewer_zone()
     times = tuple(next_times(trigger))
-    movable = fields.minute is not None and fields.minute == minute_of(times[0], trigger.zone)
+    first, last = (times[0], times[-1]) if times else (None, None)
+    movable = first and first.astimezone(trigger.zone).minute == fields.minute
     return Preview(
         words=trigger.words(),
         times=times,
         forbidden=forbidden_times(int(calendar) if is_number(calendar) else None, times),
         marks=clock_marks(trigger, now, times),
-        coming=coming_change(trigger, times[-1], now + YEAR),
-        crowd=crowd_at(times[0], trigger.zone, job_id) if movable else None,
+        coming=coming_change(trigger, last, now + YEAR) if last else None,
+        crowd=crowd_at(first, trigger.zone, job_id) if first and movable else None,
         zone=trigger.zone,
         viewer=None if viewer.key == trigger.zone.key else viewer,
     )
-
-
-def minute_of(fire: datetime, zone: ZoneInfo) -> int:
-    """The minute of the hour at which a clock of that zone shows `fire`."""
-    return fire.astimezone(zone).minute
 
 
 def shared_things() -> Shared:

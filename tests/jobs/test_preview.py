@@ -1,13 +1,15 @@
 """The previews of the form: next fire times, the cron builder, another function's arguments."""
 
 import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
 from flask import Flask
 
 from aegis_web.jobs.trigger_form import DAYS, TriggerFields, cron_days, days_of
-from tests.jobs.conftest import FORM, MakeJob, jobs, make_calendar, text_of
+from tests.jobs.conftest import FORM, MakeJob, cron_trigger, jobs, make_calendar, text_of
 from tests.support.applications import Browser
 
 CRON = {"trigger": "cron", "cron": "0 9 * * 1-5", "zone": "Europe/Berlin"}
@@ -220,3 +222,13 @@ def test_it_marks_what_changes_of_the_clock_do(
     assert "Sun 29 Mar 2026, 03:00 CEST" in moved[0]
     assert "clocks go forward at 02:00: runs at 03:00 instead of 02:30" in moved[0]
     assert "Clocks go back on Sunday 25 October 2026 at 03:00" in lines[-1]
+
+
+def test_a_trigger_that_has_ended_has_no_times(
+    frozen: time_machine.Traveller, admin: Browser, make_job: MakeJob
+) -> None:
+    half_past = cron_trigger("30 12 * * *")
+    end = datetime(2026, 3, 10, 12, 30, tzinfo=UTC)
+    job_id = make_job(trigger=replace(half_past, ends_at=end))
+    frozen.shift(timedelta(hours=1))
+    assert "None: its time has passed." in text_of(admin.get(f"/jobs/{job_id}/edit"))
