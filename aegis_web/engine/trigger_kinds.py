@@ -22,13 +22,15 @@ from aegis_web.engine.clockchange import (
 )
 from aegis_web.engine.cron import CronExpression
 from aegis_web.engine.cronfields import shown
-from aegis_web.engine.daytimes import DayTimes, Progression
+from aegis_web.engine.daytimes import DayTimes, Pattern, Progression
 from aegis_web.engine.fields import compiled, normalised
 from aegis_web.errors import Invalid
 
 UNIT_SECONDS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86_400, "weeks": 604_800}
 CALENDAR_UNITS = ("days", "weeks")  # these keep wall-clock time; the others are elapsed time
 LONGEST_INTERVAL_SECONDS = 10 * 365 * 86_400
+
+Readings = tuple[Pattern, bool]  # and whether they are particular times ("fixed")
 
 
 class Trigger(Protocol):
@@ -39,6 +41,10 @@ class Trigger(Protocol):
     @property
     def zone(self) -> ZoneInfo:
         """The time zone that the rule is meant in."""
+
+    @property
+    def readings(self) -> Readings | None:
+        """What it asks of the clock on the wall; None: nothing, it counts elapsed time."""
 
     def next_after(self, instant: datetime) -> datetime | None:
         """The first fire time strictly after `instant`, in UTC; None when there is none."""
@@ -119,6 +125,11 @@ class CronTrigger(_Recurring):
     def __post_init__(self) -> None:
         self._check_limits()
 
+    @property
+    def readings(self) -> Readings:
+        """The readings of the clock that the expression names."""
+        return self.expression.pattern, self.expression.fixed
+
     def _following(self, instant: datetime) -> datetime | None:
         return self.expression.next_after(instant, self.zone)
 
@@ -156,6 +167,11 @@ class FieldsTrigger(_Recurring):
         object.__setattr__(self, "_pattern", pattern)
         object.__setattr__(self, "_fixed", fixed)
         self._check_limits()
+
+    @property
+    def readings(self) -> Readings:
+        """The readings of the clock that the fields name."""
+        return self._pattern, self._fixed
 
     def _following(self, instant: datetime) -> datetime | None:
         following = next_fire(self._pattern, self._fixed, to_us(instant), self.zone)
@@ -208,6 +224,11 @@ class IntervalTrigger(_Recurring):
             )
         object.__setattr__(self, "anchor", in_utc(self.anchor, "anchor"))
         self._check_limits()
+
+    @property
+    def readings(self) -> Readings | None:
+        """The anchor's time of day, for days and weeks."""
+        return (self._days, True) if self.unit in CALENDAR_UNITS else None
 
     @property
     def _step(self) -> int:
@@ -266,6 +287,7 @@ class DateTrigger:
 
     at: datetime
     zone: ZoneInfo  # for the words only
+    readings: ClassVar[None] = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "at", in_utc(self.at, "at"))

@@ -11,7 +11,7 @@ from aegis_web.config import settings
 from aegis_web.engine.triggers import from_json
 from aegis_web.errors import Invalid
 from aegis_web.jobs import actions, queries
-from aegis_web.jobs.addresses import ONE, bp, find, find_or_none, fragment, grouped_services
+from aegis_web.jobs.addresses import ONE, bp, find, find_or_none, fragment
 from aegis_web.jobs.compare import differences
 from aegis_web.jobs.forms import (
     JobForm,
@@ -25,15 +25,21 @@ from aegis_web.jobs.forms import (
 from aegis_web.jobs.models import Job
 from aegis_web.jobs.policy_form import PolicyFields
 from aegis_web.jobs.screens import form_choices, preview_of
-from aegis_web.jobs.trigger_form import TriggerFields, kinds_for
+from aegis_web.jobs.service_search import search_services
+from aegis_web.jobs.trigger_form import DAYS, TriggerFields, kinds_for
 from aegis_web.jobs.versions import times_difference
+from aegis_web.system.registry_page import card_of
 from aegis_web.web.pages import go_to, render
 from aegis_web.web.zones import own_zone
+
+WRITERS = {"build", "preset", "minute"}  # what asks for another expression
 
 
 @bp.get("/new")
 def new() -> Response:
-    """The form of a new job; `?service=` chooses the service function beforehand."""
+    """The form of a new job; `?service=` chooses the service function beforehand, `?q=` looks for
+    one.
+    """
     return job_page(empty_form(request.args.get("service", ""), default_zone()))
 
 
@@ -90,22 +96,27 @@ def review(job_id: int) -> Response:
     )
 
 
+@bp.get("/services")
+def services() -> Response:
+    """The service functions that fit `?q=`, as choices of the form."""
+    job = find_or_none(request.args.get("job_id", ""))
+    form = JobForm(service=request.args.get("service", ""))
+    return fragment("jobs/_services.html", form=form, job=job, **service_choices())
+
+
 @bp.route("/preview", methods=["GET", "POST"])
 def preview() -> Response:
     """The typed trigger in words with its next fire times, or what is wrong with it.
 
-    Where a button or box of the builder was used, the fields about the trigger with the
-    expression that it made.
+    Where a button or box was used that writes the expression, the fields about the trigger with
+    it; else the builder follows what is typed.
     """
     job = find_or_none(request.values.get("job_id", ""))
-    fields = TriggerFields.from_form(request.values)
-    if "build" not in request.values and "preset" not in request.values:
-        return fragment(
-            "jobs/_preview.html",
-            preview=preview_of(fields, stored_trigger(job), request.values.get("calendar", "")),
-        )
-    form = redrawn(JobForm(trigger=fields, policies=PolicyFields.from_form(request.values)))
-    return fragment("jobs/_trigger.html", **trigger_context(form, job))
+    policies = PolicyFields.from_form(request.values)
+    form = redrawn(JobForm(trigger=TriggerFields.from_form(request.values), policies=policies))
+    if WRITERS.intersection(request.values):
+        return fragment("jobs/_trigger.html", **trigger_context(form, job))
+    return fragment("jobs/_preview.html", typed=True, **preview_context(form, job))
 
 
 def job_page(
@@ -122,7 +133,9 @@ def job_page(
         "jobs/_form.html",
         status=status,
         revision=job.revision if job and revision is None else revision,
-        services=grouped_services(),
+        **service_choices(),
+        just_chosen="choose" in request.form,
+        documentation=card_of(form.function, 0) if form.function else None,
         declared=job is not None and queries.is_declared(job),
         problem=job.problem if job else None,
         **trigger_context(form, job),
@@ -132,27 +145,48 @@ def job_page(
 
 def trigger_context(form: JobForm, job: Job | None) -> dict[str, Any]:
     """What the fields about the trigger need."""
-    stored = stored_trigger(job)
     return {
-        "form": form,
-        "job": job,
-        "preview": preview_of(form.trigger, stored, form.policies.calendar),
-        "kinds": kinds_for(stored),
+        **preview_context(form, job),
+        "kinds": kinds_for(stored_trigger(job)),
         **form_choices(form.function),
     }
 
 
+def preview_context(form: JobForm, job: Job | None) -> dict[str, Any]:
+    """What the preview and the builder need; the builder says what the expression says."""
+    if not {"time", "days"} & form.errors.keys():
+        form = replace(form, trigger=form.trigger.with_builder_of_cron())
+    number = job.id if job else None
+    return {
+        "form": form,
+        "job": job,
+        "preview": preview_of(form.trigger, stored_trigger(job), form.policies.calendar, number),
+        "day_names": DAYS,
+    }
+
+
 def redrawn(form: JobForm) -> JobForm:
-    """The form after one of the buttons of the cron builder was pressed."""
+    """The form after one of the buttons was pressed that write the cron expression."""
     fields = form.trigger
     if preset := request.values.get("preset"):
-        return replace(form, trigger=replace(fields, cron=preset).with_builder_of_cron())
+        return replace(form, trigger=replace(fields, cron=preset))
+    if minute := request.values.get("minute"):
+        return replace(form, trigger=fields.with_minute(minute))
     if "build" not in request.values:
         return form
     try:
         return replace(form, trigger=fields.with_built_cron())
     except Invalid as invalid:
         return form.with_errors(invalid.errors)
+
+
+def service_choices() -> dict[str, Any]:
+    """What the search for a service function found, and where they come from."""
+    offered = queries.registry().functions.values()
+    return {
+        "found": search_services(offered, request.values.get("q", "")),
+        "modules": ("aegis_web.services", *settings().services),
+    }
 
 
 def posted_revision() -> int:

@@ -23,8 +23,8 @@ from aegis_web.registry import ServiceFunction
 
 KEY_LIMIT = 64  # characters of a request key
 LABELS = {
-    "name": "Name",
     "service": "Service function",
+    "name": "Name",
     "trigger": "Trigger",
     "cron": "Cron expression",
     "time": "Time of day",
@@ -130,7 +130,7 @@ def form_of(job: Job) -> JobForm:
 
 def typed_form(form: Any, job: Job | None = None) -> JobForm:
     """The form as it was posted, without a judgement."""
-    service = form.get("service", "")[: KEY_LIMIT * 4]
+    service = (form.get("choose") or form.get("service", ""))[: KEY_LIMIT * 4]
     function = registry().find(service)
     stored = stored_arguments(job, function)
     typed: Mapping[str, Any] | Typed = {}
@@ -260,14 +260,12 @@ def collect(errors: dict[str, str], read: Any) -> None:
 
 
 def in_order(errors: Mapping[str, str]) -> dict[str, str]:
-    """Errors in the order of the fields: name, service, its arguments, then the rest."""
+    """Errors in the order of the fields: service, name, the arguments, then the rest."""
     order = list(LABELS)
     places = {name: order.index(name) for name in order}
     return dict(
         sorted(
             errors.items(),
-            key=lambda item: (
-                places.get(item[0], places["service"]) * 2 + item[0].startswith(ARGUMENT)
-            ),
+            key=lambda item: places.get(item[0], places["name"]) * 2 + item[0].startswith(ARGUMENT),
         )
     )

@@ -11,7 +11,7 @@ from aegis_web.engine.policy_rules import check
 from aegis_web.engine.triggers import Trigger
 from aegis_web.errors import Invalid
 from aegis_web.jobs.models import Backoff, CatchUp, Job, OnLost, Overlap, Priority
-from aegis_web.jobs.policy_words import seconds_text
+from aegis_web.jobs.policy_words import DEFAULT_GRACE, seconds_text
 from aegis_web.parameters.durations import parse_duration
 from aegis_web.registry import ServiceFunction
 
@@ -143,10 +143,10 @@ def placeholders(function: ServiceFunction | None) -> dict[str, str]:
         "max_running": "1",
         "retries": str(usual["retries"]),
         "retry_delay": seconds_text(usual["retry_delay_seconds"]),
-        "grace": seconds_text(usual["grace_seconds"]) or "up to the next fire time",
+        "grace": seconds_text(usual["grace_seconds"]) or DEFAULT_GRACE,
         "timeout": seconds_text(function.timeout_seconds if function else None) or "none",
         "jitter": "none",
-        "queue_limit": "none",
+        "queue_limit": "no limit of its own",
     }
 
 

@@ -36,8 +36,7 @@ from aegis_web.vault import Vault
 
 PAGE_SIZE = 30
 SPARK_RUNS = 20
-NEXT_TIMES = 5  # of a preview
-NEXT_TIMES_OF_JOB = 10
+NEXT_TIMES = 10
 DURATIONS = 100  # runs in the chart of a job
 OFFERED = 200  # tags, or owners, to choose from
 SORTED_BY = {"attention": ("tier", "due"), "name": ("sort_name",), "due": ("due",)}
@@ -206,7 +205,7 @@ def find_former(job_id: int) -> FormerJob | None:
 def describe(job: Job) -> JobDetail:
     """A job with what follows from it and its last runs. Two queries."""
     trigger, function = from_json(job.trigger), registry().find(job.service)
-    times = tuple(next_times(trigger, NEXT_TIMES_OF_JOB)) if job.state == JobState.ACTIVE else ()
+    times = tuple(next_times(trigger)) if job.state == JobState.ACTIVE else ()
     return JobDetail(
         job=job,
         trigger=trigger,

@@ -8,17 +8,18 @@ from zoneinfo import ZoneInfo
 
 from aegis_web.calendars.queries import calendar_names, forbidden_times
 from aegis_web.clock import utc_now
+from aegis_web.engine.clockmarks import Mark, clock_marks, coming_change
 from aegis_web.engine.decide import BACKLOG_CAP
 from aegis_web.engine.triggers import Trigger
 from aegis_web.errors import Invalid
+from aegis_web.jobs.crowding import Crowd, crowd_at
 from aegis_web.jobs.filters import is_number
 from aegis_web.jobs.groups import group_limits
 from aegis_web.jobs.models import CatchUp, JobState
-from aegis_web.jobs.policy_form import placeholders
+from aegis_web.jobs.policy_form import PolicyFields, placeholders
 from aegis_web.jobs.policy_words import (
     BACKOFF_WORDS,
     CATCH_UP_WORDS,
-    DEFAULT_GRACE,
     NOT_IDEMPOTENT,
     ON_LOST_WORDS,
     OVERLAP_WORDS,
@@ -26,11 +27,12 @@ from aegis_web.jobs.policy_words import (
     Shared,
 )
 from aegis_web.jobs.queries import JobRow, next_times
-from aegis_web.jobs.trigger_form import DAYS, PRESETS, UNITS, TriggerFields
+from aegis_web.jobs.trigger_form import PRESETS, UNITS, TriggerFields
 from aegis_web.registry import ServiceFunction
 from aegis_web.web.zones import viewer_zone, zones
 
 SOON = timedelta(minutes=1)
+YEAR = timedelta(days=366)
 QUICK, SLOW = 5, 30  # seconds
 
 
@@ -41,25 +43,38 @@ class Preview:
     words: str = ""
     times: tuple[datetime, ...] = ()
     forbidden: Mapping[datetime, str] = field(default_factory=dict)  # by a blackout of that name
+    marks: Mapping[datetime, Mark] = field(default_factory=dict)  # by changes of the clock
+    coming: str | None = None  # what the next change does that lies beyond `times`
+    crowd: Crowd | None = None  # of the first of `times`, where its minute can be moved
     zone: ZoneInfo | None = None
     viewer: ZoneInfo | None = None  # None: the viewer reads times in the same zone
     errors: tuple[str, ...] = ()
 
 
-def preview_of(fields: TriggerFields, stored: Trigger | None, calendar: str) -> Preview:
-    """What the typed trigger would do from now on, with the calendar of that number, if any."""
+def preview_of(
+    fields: TriggerFields, stored: Trigger | None, calendar: str, job_id: int | None = None
+) -> Preview:
+    """What the typed trigger of job `job_id`, or of a new one, would do from now on, with the
+    calendar of that number, if any. At most two queries.
+    """
+    now = utc_now()
     try:
-        trigger = fields.read(utc_now(), stored)
+        trigger = fields.read(now, stored)
     except Invalid as invalid:
         return Preview(errors=tuple(invalid.errors.values()))
     viewer = viewer_zone()
     times = tuple(next_times(trigger))
+    first, last = (times[0], times[-1]) if times else (None, None)
+    movable = first and first.astimezone(trigger.zone).minute == fields.minute
     return Preview(
-        trigger.words(),
-        times,
-        forbidden_times(int(calendar) if is_number(calendar) else None, times),
-        trigger.zone,
-        None if viewer.key == trigger.zone.key else viewer,
+        words=trigger.words(),
+        times=times,
+        forbidden=forbidden_times(int(calendar) if is_number(calendar) else None, times),
+        marks=clock_marks(trigger, now, times),
+        coming=coming_change(trigger, last, now + YEAR) if last else None,
+        crowd=crowd_at(first, trigger.zone, job_id) if first and movable else None,
+        zone=trigger.zone,
+        viewer=None if viewer.key == trigger.zone.key else viewer,
     )
 
 
@@ -70,20 +85,27 @@ def shared_things() -> Shared:
 
 def form_choices(function: ServiceFunction | None) -> dict[str, Any]:
     """What the form of a job of that service function offers."""
+    usual = PolicyFields()
+    priorities = {str(priority.value): word for priority, word in PRIORITY_WORDS.items()}
     return {
         "zone_names": zones(),
         "presets": PRESETS,
         "units": UNITS,
-        "day_names": DAYS,
-        "overlaps": OVERLAP_WORDS,
-        "catch_ups": CATCH_UP_WORDS,
-        "default_grace": DEFAULT_GRACE,
-        "priorities": {str(priority.value): word for priority, word in PRIORITY_WORDS.items()},
-        "backoffs": BACKOFF_WORDS,
-        "on_losts": ON_LOST_WORDS,
+        "overlaps": with_default(OVERLAP_WORDS, usual.overlap),
+        "catch_ups": with_default(CATCH_UP_WORDS, usual.catch_up),
+        "priorities": with_default(priorities, usual.priority),
+        "backoffs": with_default(BACKOFF_WORDS, usual.retry_backoff),
+        "on_losts": with_default(ON_LOST_WORDS, usual.on_lost),
         "not_idempotent": NOT_IDEMPOTENT if function and not function.idempotent else None,
         "placeholders": placeholders(function),
         "shared": shared_things(),
+    }
+
+
+def with_default(words: Mapping[Any, str], usual: str) -> dict[str, str]:
+    """Choices by what is posted, the one of a new job marked."""
+    return {
+        str(value): f"{word} (default)" if value == usual else word for value, word in words.items()
     }
 
 

@@ -34,6 +34,7 @@ PRESETS = {
     "0 6 1 * *": "First of the month",
 }
 BUILT = re.compile(r"([0-9]{1,2}) ([0-9]{1,2}) \* \* (\S+)", re.ASCII)
+MINUTES = frozenset(map(str, range(60)))
 LONGEST_SHOWN = 5000  # characters of one field that come back to the browser
 FIELDS = {  # where each value of a trigger is typed
     "cron": "cron",
@@ -94,13 +95,39 @@ class TriggerFields:
 
     def with_builder_of_cron(self) -> "TriggerFields":
         """With time and days of the builder as the expression says them, or empty."""
-        match = BUILT.fullmatch(self.cron)
+        match = BUILT.fullmatch(" ".join(self.cron_fields))
         days: tuple[str, ...] = ()
         if match is not None:
             days = days_of(match[3])
         if match is None or not days:
             return replace(self, time="", days=())
         return replace(self, time=f"{int(match[2]):02}:{int(match[1]):02}", days=days)
+
+    @property
+    def richer(self) -> bool:
+        """Whether the expression says what the builder cannot."""
+        return bool(self.cron_fields) and not self.with_builder_of_cron().time
+
+    @property
+    def cron_fields(self) -> list[str]:
+        """The five fields of the expression, of a shorthand too; empty: it cannot be used."""
+        try:
+            cron.parse(self.cron, self.name)
+        except Invalid:
+            return []
+        return cron.SHORTHANDS.get(self.cron.lower(), self.cron).split()
+
+    @property
+    def minute(self) -> int | None:
+        """The one minute of the hour that the expression names; None: none, or several."""
+        fields = self.cron_fields if self.trigger == CRON else []
+        return int(fields[0]) if fields and fields[0].isdigit() else None
+
+    def with_minute(self, minute: str) -> "TriggerFields":
+        """With an expression that names that minute; as it is where that cannot be."""
+        if self.minute is None or minute not in MINUTES:
+            return self
+        return replace(self, cron=" ".join([minute, *self.cron_fields[1:]]))
 
     def with_built_cron(self) -> "TriggerFields":
         """With the expression that time and days of the builder make.

@@ -155,12 +155,14 @@ def test_another_function_and_another_calendar_change_the_form_at_once(
     expect(page.locator("#jobs-preview li").first).to_be_visible()
     expect(page.locator("#jobs-preview").get_by_text("skipped: Freeze")).to_have_count(0)
     fill(page, {"calendar": "1"})
-    expect(page.locator("#jobs-preview").get_by_text("skipped: Freeze")).to_have_count(5)
-    page.get_by_label("Service function").select_option("http_request")
+    expect(page.locator("#jobs-preview").get_by_text("skipped: Freeze")).to_have_count(10)
+    page.get_by_text("Choose another", exact=True).click()
+    page.get_by_label("Search the service functions").fill("http request")
+    page.get_by_role("button", name="Send an HTTP request").click()
     expect(page.locator("[name='arg.url']")).to_be_visible()
     expect(page.locator("[name=name]")).to_have_value("Named before")
     expect(page.locator("[name=retry_errors]")).to_have_value("OSError")
-    expect(page.locator("#jobs-preview").get_by_text("skipped: Freeze")).to_have_count(5)
+    expect(page.locator("#jobs-preview").get_by_text("skipped: Freeze")).to_have_count(10)
 
 
 def test_pausing_skipping_and_pausing_everything(start_server: StartServer, page: Page) -> None:

@@ -249,3 +249,13 @@ def test_a_changed_policy_is_noted_before_and_after(
     admin.post(f"/jobs/{job_id}", data={**FORM, "retries": "3", "revision": "1"})
     (entry,) = audit(app, job_id)
     assert (entry.before["retries"], entry.after["retries"]) == (0, 3)
+
+
+def test_what_a_new_job_has_stays_in_sight_where_something_else_is_chosen(admin: Browser) -> None:
+    other = {"overlap": "run", "priority": "0", "retry_delay": "5m", "grace": "90"}
+    page = text_of(admin.post("/jobs/new", data={**FORM, **other}))
+    for word in ("Skip the new run", "Run the latest one", "Normal", "Mark the run as lost"):
+        assert f"{word} (default)" in page
+    assert page.count("(default)") == 5
+    assert "Empty: 1m." in page
+    assert "Empty: up to the next fire time, at most 1 hour." in page

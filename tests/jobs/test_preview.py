@@ -1,25 +1,27 @@
 """The previews of the form: next fire times, the cron builder, another function's arguments."""
 
 import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
 from flask import Flask
 
 from aegis_web.jobs.trigger_form import DAYS, TriggerFields, cron_days, days_of
-from tests.jobs.conftest import FORM, MakeJob, jobs, make_calendar, text_of
+from tests.jobs.conftest import FORM, MakeJob, cron_trigger, jobs, make_calendar, text_of
 from tests.support.applications import Browser
 
 CRON = {"trigger": "cron", "cron": "0 9 * * 1-5", "zone": "Europe/Berlin"}
 
 
-def test_it_says_the_trigger_in_words_with_five_fire_times(
+def test_it_says_the_trigger_in_words_with_ten_fire_times(
     frozen: time_machine.Traveller, admin: Browser
 ) -> None:
     page = text_of(admin.get("/jobs/preview", query_string=CRON))
     assert page.lstrip().startswith('<div id="jobs-preview"')
     assert "At 09:00, Monday to Friday" in page
-    assert page.count("<li>") == 5
+    assert page.count("<li>") == 10
     assert "Wed 11 Mar 2026, 09:00 CET" in page
 
 
@@ -48,7 +50,7 @@ def test_times_between_minutes_have_their_seconds(
 ) -> None:
     often = {**CRON, "trigger": "interval", "every": "20", "unit": "seconds"}
     page = text_of(admin.get("/jobs/preview", query_string=often))
-    assert len(set(re.findall(r"\d\d:\d\d:\d\d CET", page))) == 5
+    assert len(set(re.findall(r"\d\d:\d\d:\d\d CET", page))) == 10
 
 
 @pytest.mark.parametrize(
@@ -92,7 +94,7 @@ def test_it_marks_the_fire_times_that_fall_into_a_blackout(
 def test_an_unknown_calendar_forbids_nothing_in_the_preview(admin: Browser, calendar: str) -> None:
     answer = admin.get("/jobs/preview", query_string={**CRON, "calendar": calendar})
     assert answer.status_code == 200
-    assert text_of(answer).count("<li>") == 5
+    assert text_of(answer).count("<li>") == 10
 
 
 def test_it_may_be_posted_too(admin: Browser) -> None:
@@ -181,6 +183,8 @@ def test_days_become_a_short_field_and_come_back(days: tuple[str, ...], text: st
         ("0 9 * * mon-fri", "09:00", ("1", "2", "3", "4", "5")),
         ("0 9 1 * *", "", ()),
         ("*/5 * * * *", "", ()),
+        ("@daily", "00:00", tuple(DAYS)),
+        ("99 9 * * *", "", ()),
         ("0 9 * * fri#2", "", ()),
     ],
 )
@@ -189,3 +193,42 @@ def test_the_builder_shows_what_it_could_have_written(
 ) -> None:
     fields = TriggerFields(cron=cron).with_builder_of_cron()
     assert (fields.time, fields.days) == (time, days)
+
+
+def test_the_builder_follows_the_typed_expression(admin: Browser) -> None:
+    page = text_of(admin.get("/jobs/preview", query_string={**CRON, "time": "23:00", "days": "0"}))
+    assert 'id="jobs-builder" hx-swap-oob="outerMorph"' in page
+    assert 'name="time" value="09:00"' in page
+    assert re.findall(r'name="days" value="(\d)" checked', page) == ["1", "2", "3", "4", "5"]
+    assert "says more than" not in page
+
+
+def test_the_builder_says_when_the_expression_is_richer(admin: Browser) -> None:
+    for cron in ("0 9 1 * *", "*/5 * * * *", "H 9 * * *"):
+        page = text_of(admin.get("/jobs/preview", query_string={**CRON, "cron": cron}))
+        assert 'name="time" value=""' in page
+        assert "The expression says more than a time and days can" in page
+    page = text_of(admin.get("/jobs/preview", query_string={**CRON, "cron": "0 9"}))
+    assert "says more than" not in page
+
+
+def test_it_marks_what_changes_of_the_clock_do(
+    frozen: time_machine.Traveller, admin: Browser
+) -> None:
+    sundays = {**CRON, "cron": "30 2 * * 0"}
+    lines = text_of(admin.get("/jobs/preview", query_string=sundays)).split("<li>")[1:]
+    moved = [line for line in lines if "clocks go" in line]
+    assert len(moved) == 1
+    assert "Sun 29 Mar 2026, 03:00 CEST" in moved[0]
+    assert "clocks go forward at 02:00: runs at 03:00 instead of 02:30" in moved[0]
+    assert "Clocks go back on Sunday 25 October 2026 at 03:00" in lines[-1]
+
+
+def test_a_trigger_that_has_ended_has_no_times(
+    frozen: time_machine.Traveller, admin: Browser, make_job: MakeJob
+) -> None:
+    half_past = cron_trigger("30 12 * * *")
+    end = datetime(2026, 3, 10, 12, 30, tzinfo=UTC)
+    job_id = make_job(trigger=replace(half_past, ends_at=end))
+    frozen.shift(timedelta(hours=1))
+    assert "None: its time has passed." in text_of(admin.get(f"/jobs/{job_id}/edit"))
