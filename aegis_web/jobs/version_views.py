@@ -10,6 +10,7 @@ from aegis_web.jobs.addresses import ONE, bp, find
 from aegis_web.jobs.compare import Difference, differences
 from aegis_web.jobs.filters import is_number
 from aegis_web.jobs.forms import read_revision
+from aegis_web.jobs.screens import dropped_words
 from aegis_web.jobs.versions import as_job, find_version, versions_of
 from aegis_web.web.pages import go_to, render
 
@@ -38,11 +39,12 @@ def versions(job_id: int) -> Response:
 def restore(job_id: int, number: int) -> Response:
     """Let the job say again what that version said."""
     try:
-        actions.restore_version(job_id, number, read_revision(request.form), current_actor())
+        revision = read_revision(request.form)
+        dropped = actions.restore_version(job_id, number, revision, current_actor())
     except StaleEdit as stale:
         flash(f"{stale} Nothing was restored. Look at the newest version first.", "warning")
         return go_to(url_for("jobs.versions", job_id=job_id))
-    flash(f"Version {number} is restored.", "success")
+    flash(f"Version {number} is restored.{dropped_words(dropped)}", "success")
     return go_to(url_for("jobs.show", job_id=job_id))
 
 
