@@ -6,9 +6,8 @@ from aegis_web.accounts.session import current_actor
 from aegis_web.errors import NotFound
 from aegis_web.jobs import actions
 from aegis_web.jobs.actions import StaleEdit
-from aegis_web.jobs.addresses import ONE, bp, find
+from aegis_web.jobs.addresses import ONE, bp, find, number_in
 from aegis_web.jobs.compare import Difference, differences
-from aegis_web.jobs.filters import is_number
 from aegis_web.jobs.forms import read_revision
 from aegis_web.jobs.screens import dropped_words
 from aegis_web.jobs.versions import as_job, find_version, versions_of
@@ -56,9 +55,3 @@ def compared_versions(job_id: int, old: int, new: int) -> list[Difference]:
             raise NotFound(f"This job has no version {number}. Choose one from the list.")
     before, after = (as_job(version) for version in found if version)
     return differences(before, after)
-
-
-def number_in(name: str) -> int | None:
-    """The whole number in the URL's query under that name."""
-    text = request.args.get(name, "")
-    return int(text) if is_number(text) and int(text) < 2**31 else None

@@ -178,6 +178,9 @@ def test_pausing_skipping_and_pausing_everything(start_server: StartServer, page
     assert_accessible_and_fits(page)
     page.get_by_role("button", name="Run it after all").click()
     expect(page.locator("#jobs-live s")).to_have_count(0)
+    page.locator("#job-changes summary").click()
+    expect(page.locator("#jobs-audit")).to_contain_text("Asked to skip")
+    assert_accessible_and_fits(page)
 
     page.get_by_role("button", name="Pause…").click()
     dialog = page.locator("#job-pause")
