@@ -99,6 +99,8 @@ def test_a_job_that_shares_its_rules_with_a_herd_is_judged_for_itself(make_node:
     jobs = [node.add(functions.note, never) for _ in range(5)]
     for job in jobs:
         put(node, job, cursor, [cursor] if job is jobs[2] else [])
+    for job in jobs[3:]:
+        put(node, job, cursor, [cursor + timedelta(microseconds=1)])  # none of its fire times
     node.scheduler.start()
     wait_until(lambda: len(node.runs(RunStatus.SUCCEEDED)) == 4)
     assert [run.job_id for run in node.runs(RunStatus.SKIPPED)] == [jobs[2].id]

@@ -36,16 +36,23 @@ def made(admin: Browser, form: dict[str, str]) -> int:
     return int(admin.post("/jobs", data=form).headers["Location"].rpartition("/")[2])
 
 
-def test_an_edit_is_told_field_by_field_with_its_reason(admin: Browser) -> None:
+def test_an_edit_is_told_field_by_field_with_its_reason(
+    admin: Browser, frozen: time_machine.Traveller
+) -> None:
     job = made(admin, FORM)
     form = {**FORM, "cron": "0 5 * * *", "owner": "", "retries": "2", "note": "The board asked"}
     admin.post(f"/jobs/{job}", data={**form, "revision": "1"})
-    changed, created = told(admin, job)
+    frozen.shift(timedelta(minutes=1))
+    admin.post(f"/jobs/{job}", data={**form, "retry_delay": "5m", "revision": "2"})
+    later, changed, created = told(admin, job)
+    assert "up to 2 times, 1m later. It is tried again up to 2 times, 5m later." in later
     assert "Created" in created
     assert "Changed Tue 10 Mar 2026, 12:00 UTC" in changed
     assert "alice@example.org The board asked" in changed
     assert "Owner Team Blue –" in changed
-    assert "If it fails It is not tried again. It is tried again up to 2 times" in changed
+    assert (
+        "If it fails It is not tried again. It is tried again up to 2 times, 1m later." in changed
+    )
     assert "05:00" in changed
     assert "Description" not in changed
 

@@ -125,6 +125,10 @@ def test_a_secret_is_carried_over_and_never_shown(app: Flask, admin: Browser) ->
     assert "Take the old “api_key”: ••••••" in page
     assert "s3cr3t" not in page
     assert sealed["sealed"] not in page
+    change(app, job_id, arguments={"path": sealed})
+    other = text_of(admin.get(f"/jobs/{job_id}/repair?service=call_partner"))
+    assert sealed["sealed"] not in other
+    change(app, job_id, arguments=old)
     taken = {"from.token": "old.api_key", "from.path": "old.api_key"}
     data = {"revision": "1", "service": "call_partner", **taken}
     refused = admin.post(f"/jobs/{job_id}/repair", data=data)
