@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import Index
 from sqlalchemy.orm import Mapped, mapped_column
 
 from aegis_web.clock import utc_now
@@ -27,6 +28,7 @@ class AuditEntry(Model):
     """One change. Secrets never stand in it."""
 
     __tablename__ = "audit"
+    __table_args__ = (Index("ix_audit_subject_id", "subject", "id"),)
 
     id: Mapped[int] = mapped_column(BigKey, primary_key=True)
     at: Mapped[datetime] = mapped_column(Instant, index=True)

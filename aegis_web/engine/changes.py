@@ -5,7 +5,7 @@ times that its old self still owed are settled; then it changes; and the audit r
 actions of the browser and APScheduler's own methods both come here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,7 +19,7 @@ from aegis_web.engine import ledger
 from aegis_web.engine.claim import lane_of
 from aegis_web.engine.new_job import DEFINITION, NewJob, definition
 from aegis_web.engine.pauses import refuse_while_paused
-from aegis_web.engine.settle import now_of, settle
+from aegis_web.engine.settle import drop_skips, now_of, settle
 from aegis_web.engine.triggers import DateTrigger, Trigger, from_json, seeded
 from aegis_web.engine.versions import keep_version
 from aegis_web.errors import Conflict, Invalid
@@ -113,10 +113,11 @@ def change(
     registry: Registry,
     actor: Actor,
     note: str = "",
-) -> None:
+) -> list[datetime]:
     """Give a job new values for any of `DEFINITION`; `trigger` is a Trigger, `note` says why.
 
     A new trigger rules from now on; what the old one owed until now is settled first.
+    Gives the fire times that were to be skipped and are none any more.
     """
     before, stored = definition(job), dict(job.arguments)
     trigger = seeded(values["trigger"], job.key) if "trigger" in values else None
@@ -130,9 +131,10 @@ def change(
     for name, value in values.items():
         if name != "trigger":
             setattr(job, name, value)
+    dropped: list[datetime] = []
     if trigger is not None and retimed:
-        job.skip_next_at = None
         retime(job, trigger, now)
+        dropped = drop_skips(session, job)
     job.problem = problem_of(job, registry)
     touch(session, job, actor)
     after = definition(job)
@@ -142,8 +144,14 @@ def change(
     if changed:
         keep_version(session, job, now, actor, note)
         said = {name: after[name] for name in changed} | ({"note": note} if note else {})
-        was = {name: before[name] for name in changed}
+        was = {name: before[name] for name in changed} | skips_said(dropped)
         session.add(audit_entry(actor, "job.change", f"job:{job.id}", was, said))
+    return dropped
+
+
+def skips_said(dropped: Sequence[datetime]) -> dict[str, Any]:
+    """What the audit keeps of fire times that are to be skipped no more."""
+    return {"skips": [instant.isoformat() for instant in dropped]} if dropped else {}
 
 
 def retime(job: Job, trigger: Trigger, now: datetime) -> None:
@@ -162,18 +170,19 @@ def move_cursor(
 ) -> None:
     """Set the next fire time by hand (APScheduler's `next_run_time`); a finished job lives on."""
     now = settle(session, job, registry)
-    before, job.next_run_at, job.skip_next_at = job.next_run_at, next_run_at, None
+    before, job.next_run_at = job.next_run_at, next_run_at
     job.trigger = moved(from_json(job.trigger), next_run_at).to_json()
     if job.state == JobState.FINISHED:
         job.state = JobState.ACTIVE
     touch(session, job, actor)
+    dropped = drop_skips(session, job)
     keep_version(session, job, now, actor, first_at=next_run_at)
     session.add(
         audit_entry(
             actor,
             "job.move",
             f"job:{job.id}",
-            {"next_run_at": before and before.isoformat()},
+            {"next_run_at": before and before.isoformat(), **skips_said(dropped)},
             {"next_run_at": next_run_at.isoformat()},
         )
     )
@@ -274,38 +283,6 @@ def resume_ended(session: Session, registry: Registry, limit: int) -> int:
     return len(jobs)
 
 
-def skip_next(session: Session, job: Job, registry: Registry, actor: Actor) -> None:
-    """Let a job's next fire time pass without a run; `unskip` takes it back.
-
-    Raises: Conflict when the job is not active, or its next fire time is to be skipped already.
-    """
-    expect(job, JobState.ACTIVE)
-    settle(session, job, registry)
-    if job.next_run_at is None:
-        raise Conflict("This job has just had its last fire time: there is none to skip.")
-    if job.skip_next_at == job.next_run_at:
-        raise Conflict("The next fire time of this job is to be skipped already.")
-    job.skip_next_at = job.next_run_at
-    touch(session, job, actor)
-    after = {"skip_next_at": job.skip_next_at.isoformat()}
-    session.add(audit_entry(actor, "job.skip", f"job:{job.id}", None, after))
-
-
-def unskip(session: Session, job: Job, registry: Registry, actor: Actor) -> None:
-    """Let a job's next fire time run after all.
-
-    Raises: Conflict when there is none to be skipped, or it has just passed.
-    """
-    if job.state == JobState.ACTIVE:
-        settle(session, job, registry)
-    if job.skip_next_at is None:
-        raise Conflict("This job has no fire time to be skipped: it may have just passed.")
-    before = {"skip_next_at": job.skip_next_at.isoformat()}
-    job.skip_next_at = None
-    touch(session, job, actor)
-    session.add(audit_entry(actor, "job.unskip", f"job:{job.id}", before, None))
-
-
 def delete(session: Session, job: Job, registry: Registry, actor: Actor) -> None:
     """Take a job out of all lists; its runs stay, its name is free, queued runs are cancelled."""
     if job.state == JobState.PAUSED:
@@ -321,6 +298,7 @@ def delete(session: Session, job: Job, registry: Registry, actor: Actor) -> None
     if cancelled:
         ledger.count(session.connection(), to_us(now), [(job.id, RunStatus.CANCELLED, cancelled)])
     job.deleted_at, job.next_run_at, job.declared = now, None, False
+    drop_skips(session, job)
     touch(session, job, actor)
     session.add(audit_entry(actor, "job.delete", f"job:{job.id}", definition(job), None))
 

@@ -5,7 +5,7 @@ import logging
 import random
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -88,8 +88,8 @@ class JobCache:
         select = f"""
             SELECT id, revision, key, name, service, CAST(arguments AS text) AS arguments, problem,
                    CAST("trigger" AS text) AS "trigger", grace_seconds, overlap, max_running,
-                   catch_up, timeout_seconds, jitter_seconds, priority, queue_limit, skip_next_at,
-                   retries, retry_delay_seconds, retry_backoff,
+                   catch_up, timeout_seconds, jitter_seconds, priority, queue_limit, retries,
+                   retry_delay_seconds, retry_backoff,
                    CAST(retry_errors AS text) AS retry_errors, on_lost
             FROM jobs WHERE {ledger.dialect_of(connection).among("id")}
         """
@@ -119,7 +119,6 @@ def known_job(row: Any, registry: Registry) -> KnownJob:
             row.catch_up,
             row.jitter_seconds,
             row.queue_limit,
-            None if row.skip_next_at is None else from_us(row.skip_next_at),
             row.problem is not None or service is None,
         ),
         Lane.THREAD if service is None else LANES[service.runs_in],
@@ -185,6 +184,7 @@ def claim(
     loads = ledger.open_runs(connection, [row.id for row in rows])
     forbidden = blackouts(connection, {row.calendar_id for row in rows if row.calendar_id})
     spans = spans_of(ledger.pauses_after(connection, rows[0].next_run_at))
+    skips = ledger.skips_between(connection, rows[0].next_run_at, now)
     room = begun_with = gauge.room(connection)
     rulings = Rulings(from_us(now), spans, forbidden)
     claims: list[ledger.Claim] = []
@@ -194,9 +194,10 @@ def claim(
         job = jobs[row.id]
         if job.trigger is None:
             continue
+        policy = replace(job.policy, skips=skips[row.id]) if row.id in skips else job.policy
         cursors[row.id], found = rulings.of(
             job.trigger,
-            job.policy,
+            policy,
             row.next_run_at,
             row.calendar_id,
             loads.get(row.id, IDLE),
@@ -215,6 +216,7 @@ def claim(
     ledger.insert_runs(connection, claims, now)
     gauge.add(begun_with - room)
     ledger.advance(connection, cursors)
+    ledger.forget_skips(connection, skips.keys() & cursors.keys(), now)
     return len(cursors)
 
 
@@ -240,7 +242,8 @@ class Rulings:
         room: int,
     ) -> Ruling:
         """The next cursor and the verdicts about a job due since `cursor`."""
-        alike = load is IDLE and room > BACKLOG_CAP and not policy.jitter_seconds
+        own = policy.jitter_seconds or policy.skips
+        alike = load is IDLE and room > BACKLOG_CAP and not own
         key = (id(trigger), id(policy), cursor, calendar_id)
         if alike and (known := self._known.get(key)):
             return known

@@ -28,8 +28,8 @@ class Policy:
     catch_up: str
     jitter_seconds: int
     queue_limit: int | None  # queued runs of the job; None: only the limit for all
-    skip_at: datetime | None  # the one fire time that somebody asked to skip
     broken: bool  # its function is missing or its arguments do not fit
+    skips: frozenset[datetime] = frozenset()  # the fire times that somebody asked to skip
 
 
 @dataclass(frozen=True)
@@ -95,10 +95,11 @@ def decide(
     if policy.queue_limit is not None:
         room = min(room, policy.queue_limit - load.queued)
     open_runs = load.running + load.queued
+    latest = next((at for at in reversed(due.newest) if at not in policy.skips), None)
     if due.older_from is not None:
         yield summary(due, Reason.BROKEN if policy.broken else Reason.BACKLOG)
     for fire_at in due.newest:
-        verdict = judge(fire_at, due, policy, now, open_runs, jitter)
+        verdict = judge(fire_at, fire_at == latest, due, policy, now, open_runs, jitter)
         if verdict.status is RunStatus.QUEUED:
             if room <= 0:
                 verdict = Verdict(fire_at, RunStatus.SKIPPED, Reason.QUEUE_FULL)
@@ -121,15 +122,20 @@ def summary(due: Due, reason: Reason, status: RunStatus = RunStatus.MISSED) -> V
 
 
 def judge(
-    fire_at: datetime, due: Due, policy: Policy, now: datetime, open_runs: int, jitter: float
+    fire_at: datetime,
+    is_latest: bool,
+    due: Due,
+    policy: Policy,
+    now: datetime,
+    open_runs: int,
+    jitter: float,
 ) -> Verdict:
-    """The verdict on one fire time."""
+    """The verdict on one fire time; `is_latest`: none after it may run."""
     if policy.broken:
         return Verdict(fire_at, RunStatus.MISSED, Reason.BROKEN)
-    if fire_at == policy.skip_at:
+    if fire_at in policy.skips:
         return Verdict(fire_at, RunStatus.SKIPPED, Reason.SKIPPED_ONCE)
-    is_newest = fire_at == due.newest[-1]
-    if not is_newest and policy.catch_up != CatchUp.ALL:
+    if not is_latest and policy.catch_up != CatchUp.ALL:
         return Verdict(fire_at, RunStatus.MISSED, Reason.SUPERSEDED)
     in_time = now - fire_at <= grace(fire_at, due.next_run_at, policy)
     if not in_time and policy.catch_up == CatchUp.NONE:

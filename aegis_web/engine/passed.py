@@ -97,7 +97,7 @@ def passed(
     able = [
         fire_at
         for fire_at in fires.newest
-        if not policy.broken and fire_at != policy.skip_at and not blackout_at(blackouts, fire_at)
+        if not policy.broken and fire_at not in policy.skips and not blackout_at(blackouts, fire_at)
     ]
     chosen = set({CatchUp.NONE: [], CatchUp.LATEST: able[-1:], CatchUp.ALL: able}[catch_up])
     for fire_at in fires.newest:

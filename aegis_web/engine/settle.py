@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from aegis_web.clock import from_us, to_us
@@ -11,9 +12,9 @@ from aegis_web.engine.claim import blackouts, lane_of
 from aegis_web.engine.decide import TICK, Due, Load, Policy, due
 from aegis_web.engine.passed import passed as passed_fires
 from aegis_web.engine.passed import spans_of, verdicts
-from aegis_web.engine.triggers import from_json
+from aegis_web.engine.triggers import from_json, names
 from aegis_web.errors import Invalid
-from aegis_web.jobs.models import CatchUp, Job, JobState
+from aegis_web.jobs.models import CatchUp, Job, JobSkip, JobState
 from aegis_web.registry import Registry
 from aegis_web.runs.models import Reason
 
@@ -42,7 +43,9 @@ def settle(
     if job.next_run_at is None or job.next_run_at > until:
         return now
     connection = session.connection()
-    policy = policy_of(job, registry)
+    ends = to_us(job.next_run_at), to_us(until)
+    skips = ledger.skips_between(connection, *ends).get(job.id, ledger.NO_SKIPS)
+    policy = replace(policy_of(job, registry), skips=skips)
     try:
         fires = due(from_json(job.trigger), job.next_run_at, until)
     except Invalid:  # of an unreadable trigger this fire time is all that is known
@@ -59,12 +62,34 @@ def settle(
     claims = [ledger.Claim(job.id, lane, job.priority, verdict) for verdict in found]
     ledger.insert_runs(connection, claims, to_us(now))
     job.next_run_at = fires.next_run_at
-    if job.skip_next_at is not None and job.skip_next_at != job.next_run_at:
-        job.skip_next_at = None
+    if skips:
+        ledger.forget_skips(connection, [job.id], to_us(until))
     if job.next_run_at is None and job.state == JobState.ACTIVE:
         job.state = JobState.FINISHED
     session.flush()
     return now
+
+
+def drop_skips(session: Session, job: Job) -> list[datetime]:
+    """Forget which fire times were to be skipped where the job has none any more; which these are.
+
+    All of them where it has been deleted.
+    """
+    wanted = select(JobSkip.fire_at).where(JobSkip.job_id == job.id).order_by(JobSkip.fire_at)
+    gone = [instant for instant in session.scalars(wanted).all() if not is_to_come(job, instant)]
+    if gone:
+        session.execute(
+            delete(JobSkip).where(JobSkip.job_id == job.id, JobSkip.fire_at.in_(gone)),
+            execution_options={"synchronize_session": False},
+        )
+    return gone
+
+
+def is_to_come(job: Job, instant: datetime) -> bool:
+    """Whether `instant` is a fire time of the job at or after its cursor."""
+    if job.next_run_at is None or instant < job.next_run_at:
+        return False
+    return instant == job.next_run_at or names(from_json(job.trigger), instant)
 
 
 def policy_of(job: Job, registry: Registry) -> Policy:
@@ -76,6 +101,5 @@ def policy_of(job: Job, registry: Registry) -> Policy:
         catch_up=job.catch_up,
         jitter_seconds=job.jitter_seconds,
         queue_limit=job.queue_limit,
-        skip_at=job.skip_next_at,
         broken=job.problem is not None or registry.find(job.service) is None,
     )

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from aegis_web.clock import MICROSECOND
 from aegis_web.engine import cron
 from aegis_web.engine.aps_triggers import (
     LedgerTrigger,
@@ -92,6 +93,23 @@ def preview(trigger: Trigger, after: datetime, n: int) -> list[datetime]:
         found.append(instant)
         instant = trigger.next_after(instant)
     return found
+
+
+def names(trigger: Trigger, instant: datetime) -> bool:
+    """Whether `instant` is one of the trigger's fire times."""
+    return trigger.next_after(instant - MICROSECOND) == instant
+
+
+def coming(trigger: Trigger, cursor: datetime | None, now: datetime, n: int) -> list[datetime]:
+    """The next `n` fire times after `now` of an active job whose cursor stands there.
+
+    A hand may have set the cursor to an instant that the trigger does not name.
+    """
+    if cursor is None:
+        return []
+    if cursor <= now:
+        return preview(trigger, now, n)
+    return [cursor, *preview(trigger, cursor, n - 1)]
 
 
 def _read(kind: str, data: Mapping[str, Any]) -> Trigger:

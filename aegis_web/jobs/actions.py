@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from aegis_web.audit.models import Actor
-from aegis_web.engine import changes
+from aegis_web.engine import changes, skips
 from aegis_web.engine.new_job import DEFINITION, NewJob
 from aegis_web.engine.triggers import from_json, seeded
 from aegis_web.errors import Conflict, Invalid, NotFound
@@ -70,9 +70,10 @@ def create_job(wanted: Definition, actor: Actor) -> int:
 
 def update_job(
     job_id: int, revision: int, wanted: Definition, actor: Actor, note: str = ""
-) -> None:
+) -> list[datetime]:
     """Give a job a new definition, if it still is at `revision`; `note` says why.
 
+    Gives the fire times that were to be skipped and are none any more.
     Raises: JobGone; StaleEdit when somebody else changed the job; Invalid by field.
     """
     refuse_long_note(note)
@@ -89,12 +90,13 @@ def update_job(
             refuse_taken_name(session, wanted.name, job_id)
         refuse_missing_calendar(session, wanted.calendar_id)
         put_group(session, wanted.group_name, wanted.group_limit, actor)
-        changes.change(session, job, values, registry(), actor, note)
+        return changes.change(session, job, values, registry(), actor, note)
 
 
-def restore_version(job_id: int, number: int, revision: int, actor: Actor) -> None:
+def restore_version(job_id: int, number: int, revision: int, actor: Actor) -> list[datetime]:
     """Let a job say again what its version `number` said. The job's state stays.
 
+    Gives the fire times that were to be skipped and are none any more.
     Raises: JobGone; NotFound for a version that is not there; StaleEdit when somebody else changed
     the job; Conflict when the version cannot be had back.
     """
@@ -113,7 +115,8 @@ def restore_version(job_id: int, number: int, revision: int, actor: Actor) -> No
             refuse_missing_calendar(session, values["calendar_id"])
         except Invalid as invalid:
             raise Conflict(f"Version {number} cannot be restored: {invalid}") from None
-        changes.change(session, job, values, registry(), actor, f"Version {number} restored")
+        restored = f"Version {number} restored"
+        return changes.change(session, job, values, registry(), actor, restored)
 
 
 def clone_job(job_id: int, actor: Actor) -> int:
@@ -151,25 +154,25 @@ def resume_job(job_id: int, catch_up: CatchUp, actor: Actor) -> None:
         changes.resume(session, locked(session, job_id), registry(), actor, catch_up)
 
 
-def skip_next_run(job_id: int, fire_at: datetime, actor: Actor) -> None:
-    """Let the job's next fire time, which is `fire_at`, pass without a run.
+def skip_run(job_id: int, fire_at: datetime, actor: Actor, reason: str = "") -> None:
+    """Let one of the job's next fire times pass without a run.
 
-    Raises: JobGone; Conflict when the job is not active, or another fire time is the next by now.
+    Raises: JobGone; Conflict when the job is not active, or `fire_at` is none of them any more;
+    Invalid for a reason that cannot be kept.
+    """
+    if error := text_error("The reason", reason, NOTE_LIMIT):
+        raise Invalid({"reason": error})
+    with transaction() as session:
+        skips.skip(session, locked(session, job_id), registry(), actor, fire_at, reason)
+
+
+def unskip_run(job_id: int, fire_at: datetime, actor: Actor) -> None:
+    """Let a fire time that was to be skipped run after all.
+
+    Raises: JobGone; Conflict when it is not to be skipped.
     """
     with transaction() as session:
-        job = locked(session, job_id)
-        changes.skip_next(session, job, registry(), actor)
-        if job.skip_next_at != fire_at:
-            raise Conflict("This fire time is not the next one any more. Look at the list again.")
-
-
-def unskip_next_run(job_id: int, actor: Actor) -> None:
-    """Let the job's next fire time run after all.
-
-    Raises: JobGone; Conflict when there is none to be skipped.
-    """
-    with transaction() as session:
-        changes.unskip(session, locked(session, job_id), registry(), actor)
+        skips.unskip(session, locked(session, job_id), registry(), actor, fire_at)
 
 
 def run_job(

@@ -3,11 +3,12 @@
 import secrets
 from typing import Any
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
 from aegis_web.errors import Conflict
 from aegis_web.jobs import queries
 from aegis_web.jobs.actions import JobGone
+from aegis_web.jobs.filters import is_number
 from aegis_web.jobs.models import Job
 from aegis_web.web.pages import render
 from aegis_web.web.zones import tell_page_zone
@@ -33,6 +34,12 @@ def find_or_none(number: str) -> Job | None:
     """The live job that a hidden field names."""
     fits = number.isascii() and number.isdigit() and len(number) < 19
     return queries.find_job(int(number)) if fits else None
+
+
+def number_in(name: str) -> int | None:
+    """The whole number in the URL's query under that name."""
+    text = request.args.get(name, "")
+    return int(text) if is_number(text) and int(text) < 2**31 else None
 
 
 def runnable(job_id: int) -> tuple[Job, Any]:

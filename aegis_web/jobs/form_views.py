@@ -26,6 +26,7 @@ from aegis_web.jobs.models import Job
 from aegis_web.jobs.policy_form import PolicyFields
 from aegis_web.jobs.screens import form_choices, preview_of
 from aegis_web.jobs.service_search import search_services
+from aegis_web.jobs.skips import dropped_by
 from aegis_web.jobs.trigger_form import DAYS, TriggerFields, kinds_for
 from aegis_web.jobs.versions import times_difference
 from aegis_web.system.registry_page import card_of
@@ -92,6 +93,7 @@ def review(job_id: int) -> Response:
         job=job,
         compared=differences(job, form.wanted),
         times=times_difference(trigger, form.wanted.trigger, utc_now()),
+        dropped=dropped_by(form.wanted.trigger, job),
         zone=form.wanted.trigger.zone,
     )
 

@@ -146,7 +146,6 @@ class Job(Model):
     state: Mapped[str] = mapped_column(default=JobState.ACTIVE)  # a JobState
     pause_reason: Mapped[str] = mapped_column(default="")
     pause_until: Mapped[datetime | None] = mapped_column(Instant)  # None: until somebody resumes
-    skip_next_at: Mapped[datetime | None] = mapped_column(Instant)  # the fire time to be skipped
     next_run_at: Mapped[datetime | None] = mapped_column(Instant)  # the cursor
 
     grace_seconds: Mapped[int | None]  # None: up to the next fire time, at most one hour
@@ -172,6 +171,17 @@ class Job(Model):
     updated_at: Mapped[datetime] = mapped_column(Instant)
     updated_by: Mapped[str]
     deleted_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class JobSkip(Model):
+    """A fire time to come that is to be skipped. The cursor of its job takes it along."""
+
+    __tablename__ = "job_skips"
+
+    job_id: Mapped[int] = mapped_column(BigKey, ForeignKey("jobs.id"), primary_key=True)
+    fire_at: Mapped[datetime] = mapped_column(Instant, primary_key=True, index=True)
+    skipped_by: Mapped[str]
+    reason: Mapped[str] = mapped_column(default="")
 
 
 class JobVersion(Model):

@@ -1,6 +1,6 @@
 """What is to be expected of a job's next fire time, as sentences made from its settings."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from datetime import datetime, timedelta
 
 from aegis_web.engine.decide import LONGEST_GRACE
@@ -10,12 +10,25 @@ from aegis_web.registry import ServiceFunction
 from aegis_web.web.formats import short_clock
 
 
-def outlook(job: Job, function: ServiceFunction | None, fires: Sequence[datetime]) -> list[str]:
-    """What may keep the first of `fires` from running, and what happens then. No query."""
+def outlook(
+    job: Job,
+    function: ServiceFunction | None,
+    fires: Sequence[datetime],
+    skipped: Container[datetime] = (),
+) -> list[str]:
+    """What may keep the first of `fires` that is not `skipped` from running, and what happens then.
+
+    No query.
+    """
     if not fires:
         return []
+    first = next((at for at in fires if at not in skipped), None)
+    if first is None:
+        return ["All of these are skipped."]
+    begin = [] if first == fires[0] else [f"The first of them that runs is {short_clock(first)}."]
+    fires = fires[fires.index(first) :]
     timeout = job.timeout_seconds or (function.timeout_seconds if function else None)
-    found = [overlapping(job), lateness(job, fires)]
+    found = [*begin, overlapping(job), lateness(job, fires)]
     if job.jitter_seconds:
         found.append(f"It starts up to {seconds_text(job.jitter_seconds)} after its fire time.")
     if timeout:

@@ -25,10 +25,12 @@ from sqlalchemy import cast as cast_sql
 
 from aegis_web.calendars.queries import blackouts_at, forbidden_times
 from aegis_web.clock import MICROSECOND, from_us, utc_now
-from aegis_web.engine.triggers import Trigger, from_json, preview
+from aegis_web.engine.skips import WITHIN
+from aegis_web.engine.triggers import Trigger, coming, from_json, preview
 from aegis_web.extensions import db
 from aegis_web.jobs.filters import BIGGEST, Cursor, JobFilter
-from aegis_web.jobs.models import Job, JobState, Origin
+from aegis_web.jobs.models import Job, JobSkip, JobState, Origin
+from aegis_web.jobs.skips import skips_next, skips_of
 from aegis_web.parameters import mask_sealed
 from aegis_web.registry import Registry, ServiceFunction
 from aegis_web.runs.models import BAD, TELLING, JobResult, RunStatus
@@ -68,15 +70,10 @@ class JobRow:
     state: str
     pause_reason: str
     pause_until: datetime | None  # None: until somebody resumes
-    skip_next_at: datetime | None
+    skips: bool  # whether its next fire time is to be skipped
     next_run_at: datetime | None
     blackout: str | None  # the period that forbids its next fire time
     runs: tuple[RunMark, ...]  # the last ones, oldest first
-
-    @property
-    def skips(self) -> bool:
-        """Whether its next fire time is to be skipped."""
-        return self.next_run_at is not None and self.skip_next_at == self.next_run_at
 
     @property
     def telling(self) -> RunMark | None:
@@ -124,6 +121,7 @@ class JobDetail:
     arguments: Mapping[str, Any]  # secrets masked
     next_times: tuple[datetime, ...]  # empty unless it is active
     forbidden: Mapping[datetime, str]  # those of them in a blackout, with its name
+    skips: Mapping[datetime, JobSkip]  # those that are to be skipped, of a paused job too
     passed: int  # fire times while it was paused
     runs: tuple[RunMark, ...]  # the last ones, oldest first
 
@@ -203,9 +201,11 @@ def find_former(job_id: int) -> FormerJob | None:
 
 
 def describe(job: Job) -> JobDetail:
-    """A job with what follows from it and its last runs. Two queries."""
+    """A job with what follows from it and its last runs. Three queries."""
     trigger, function = from_json(job.trigger), registry().find(job.service)
-    times = tuple(next_times(trigger)) if job.state == JobState.ACTIVE else ()
+    times: tuple[datetime, ...] = ()
+    if job.state == JobState.ACTIVE:
+        times = tuple(coming(trigger, job.next_run_at, utc_now(), WITHIN))
     return JobDetail(
         job=job,
         trigger=trigger,
@@ -213,6 +213,7 @@ def describe(job: Job) -> JobDetail:
         arguments=masked_arguments(function, job.arguments),
         next_times=times,
         forbidden=forbidden_times(job.calendar_id, times),
+        skips=skips_of([job.id]).get(job.id, {}),
         passed=passed_count(trigger, job.state, job.next_run_at),
         runs=last_runs([job.id], DURATIONS).get(job.id, ()),
     )
@@ -296,7 +297,7 @@ def _listed() -> list[Any]:
         Job.state,
         Job.pause_reason,
         Job.pause_until,
-        Job.skip_next_at,
+        skips_next().label("skips"),
         Job.calendar_id,
         Job.next_run_at,
     ]
@@ -318,7 +319,7 @@ def _rows(found: Sequence[Any]) -> tuple[JobRow, ...]:
             state=row.state,
             pause_reason=row.pause_reason,
             pause_until=row.pause_until,
-            skip_next_at=row.skip_next_at,
+            skips=row.skips,
             next_run_at=row.next_run_at,
             blackout=blackouts.get((row.calendar_id, row.next_run_at)),
             runs=runs.get(row.id, ()),

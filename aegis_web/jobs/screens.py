@@ -29,6 +29,7 @@ from aegis_web.jobs.policy_words import (
 from aegis_web.jobs.queries import JobRow, next_times
 from aegis_web.jobs.trigger_form import PRESETS, UNITS, TriggerFields
 from aegis_web.registry import ServiceFunction
+from aegis_web.web.formats import short_clock
 from aegis_web.web.zones import viewer_zone, zones
 
 SOON = timedelta(minutes=1)
@@ -120,6 +121,16 @@ def catch_up_choice(passed: int) -> list[tuple[str, str]]:
         (CatchUp.LATEST, "Run the latest"),
         (CatchUp.ALL, everything),
     ]
+
+
+def dropped_words(dropped: Sequence[datetime]) -> str:
+    """Which instants were to be skipped and are no fire times any more; after another sentence."""
+    if not dropped:
+        return ""
+    times = ", ".join(short_clock(instant) for instant in dropped)
+    one = len(dropped) == 1
+    verbs = "was to be skipped and is no fire time" if one else "were to be skipped and are none"
+    return f" {times} {verbs} any more."
 
 
 def list_poll(rows: Sequence[JobRow]) -> int | None:

@@ -6,10 +6,10 @@ from aegis_web.accounts.session import current_actor
 from aegis_web.errors import NotFound
 from aegis_web.jobs import actions
 from aegis_web.jobs.actions import StaleEdit
-from aegis_web.jobs.addresses import ONE, bp, find
+from aegis_web.jobs.addresses import ONE, bp, find, number_in
 from aegis_web.jobs.compare import Difference, differences
-from aegis_web.jobs.filters import is_number
 from aegis_web.jobs.forms import read_revision
+from aegis_web.jobs.screens import dropped_words
 from aegis_web.jobs.versions import as_job, find_version, versions_of
 from aegis_web.web.pages import go_to, render
 
@@ -38,11 +38,12 @@ def versions(job_id: int) -> Response:
 def restore(job_id: int, number: int) -> Response:
     """Let the job say again what that version said."""
     try:
-        actions.restore_version(job_id, number, read_revision(request.form), current_actor())
+        revision = read_revision(request.form)
+        dropped = actions.restore_version(job_id, number, revision, current_actor())
     except StaleEdit as stale:
         flash(f"{stale} Nothing was restored. Look at the newest version first.", "warning")
         return go_to(url_for("jobs.versions", job_id=job_id))
-    flash(f"Version {number} is restored.", "success")
+    flash(f"Version {number} is restored.{dropped_words(dropped)}", "success")
     return go_to(url_for("jobs.show", job_id=job_id))
 
 
@@ -54,9 +55,3 @@ def compared_versions(job_id: int, old: int, new: int) -> list[Difference]:
             raise NotFound(f"This job has no version {number}. Choose one from the list.")
     before, after = (as_job(version) for version in found if version)
     return differences(before, after)
-
-
-def number_in(name: str) -> int | None:
-    """The whole number in the URL's query under that name."""
-    text = request.args.get(name, "")
-    return int(text) if is_number(text) and int(text) < 2**31 else None

@@ -8,6 +8,8 @@ from aegis_web.accounts.session import current_actor
 from aegis_web.clock import utc_now
 from aegis_web.errors import Invalid
 from aegis_web.jobs import actions, queries
+from aegis_web.jobs import audit_views as _audit_views  # noqa: F401  (its routes)
+from aegis_web.jobs import repair_views as _repair_views  # noqa: F401  (its routes)
 from aegis_web.jobs import version_views as _version_views  # noqa: F401  (its routes)
 from aegis_web.jobs.actions import JobGone, StaleEdit
 from aegis_web.jobs.addresses import ONE, bp, find, fragment, grouped_services, new_key, runnable
@@ -32,12 +34,14 @@ from aegis_web.jobs.policy_words import policy_sentences
 from aegis_web.jobs.queries import RunMark
 from aegis_web.jobs.screens import (
     catch_up_choice,
+    dropped_words,
     list_poll,
     shared_things,
 )
 from aegis_web.runs.queries import runs_of_job
 from aegis_web.web.charts import Sparkline, SparkRun, duration_chart, sparkline
 from aegis_web.web.errors import answer, described
+from aegis_web.web.formats import short_clock
 from aegis_web.web.pages import finish_reading, go_to, is_htmx, render, wants_fragment
 from aegis_web.web.zones import viewer_zone
 
@@ -81,7 +85,9 @@ def show(job_id: int) -> Response:
         job=job,
         detail=detail,
         arguments=argument_texts(job.service, job.arguments),
-        outlook=outlook(job, detail.function, detail.next_times),
+        outlook=outlook(
+            job, detail.function, detail.next_times, {*detail.skips, *detail.forbidden}
+        ),
         durations=duration_chart([SparkRun(run.status, run.seconds) for run in detail.runs]),
         policies=policy_sentences(job, detail.function, shared_things()),
         declared=queries.is_declared(job),
@@ -99,14 +105,14 @@ def update(job_id: int) -> Response:
     if form.wanted is None:
         return job_page(form, job, status=422, revision=posted_revision())
     try:
-        actions.update_job(job_id, posted_revision(), form.wanted, current_actor(), note)
+        dropped = actions.update_job(job_id, posted_revision(), form.wanted, current_actor(), note)
     except StaleEdit as stale:
         compared = differences(stale.current, form.wanted)
         return job_page(form, stale.current, status=409, differences=compared)
     except Invalid as invalid:
         refused = form.with_errors(invalid.errors)
         return job_page(refused, job, status=422, revision=posted_revision())
-    flash(f"Saved the job “{form.wanted.name}”.", "success")
+    flash(f"Saved the job “{form.wanted.name}”.{dropped_words(dropped)}", "success")
     return go_to(url_for("jobs.show", job_id=job_id))
 
 
@@ -142,16 +148,18 @@ def resume(job_id: int) -> Response:
 
 @bp.post(f"{ONE}/skip")
 def skip(job_id: int) -> Response:
-    """Let the next fire time pass without a run."""
-    actions.skip_next_run(job_id, read_fire_time(request.form), current_actor())
-    return after_change(job_id, "The next fire time will be skipped.")
+    """Let one of the next fire times pass without a run."""
+    fire_at, reason = read_fire_time(request.form), one_line(request.form.get("reason", ""))
+    actions.skip_run(job_id, fire_at, current_actor(), reason)
+    return after_change(job_id, f"{short_clock(fire_at)} will be skipped.")
 
 
 @bp.post(f"{ONE}/unskip")
 def unskip(job_id: int) -> Response:
-    """Let the next fire time run after all."""
-    actions.unskip_next_run(job_id, current_actor())
-    return after_change(job_id, "The next fire time will run.")
+    """Let a fire time that was to be skipped run after all."""
+    fire_at = read_fire_time(request.form)
+    actions.unskip_run(job_id, fire_at, current_actor())
+    return after_change(job_id, f"{short_clock(fire_at)} will run after all.")
 
 
 @bp.post(f"{ONE}/clone")

@@ -17,7 +17,7 @@ from aegis_web.config import settings
 from aegis_web.engine.clockchange import changes_between
 from aegis_web.engine.pauses import open_pause
 from aegis_web.extensions import db
-from aegis_web.jobs.models import Job, JobState, Pause
+from aegis_web.jobs.models import Job, JobSkip, JobState, Pause
 from aegis_web.ledger.expected import (
     Rule,
     expected_times,
@@ -34,6 +34,7 @@ MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
 AUDITED = 20  # entries that are looked through for the one that is meant
 OVERLAPPING = 3  # runs that are named
+ASKED = "{actor} asked for it"
 
 
 @dataclass(frozen=True)
@@ -82,11 +83,22 @@ def explain(job: Job, at: datetime) -> Answer:
     if fires:
         return of_fire_time(case, fires[0], len(fires) - 1)
     if end > case.now:
+        if skip := skip_within(job, at, end):
+            evidence = audited(case, "job.skip", skip.fire_at, ASKED)
+            words = "That has yet to come, and it will be skipped."
+            return Answer(words, fire_at=skip.fire_at, evidence=tuple(evidence))
         following = next_expected(case.rules, case.now)
         if following is None:
             return Answer("That has yet to come, and the job has no fire time any more.")
         return Answer("That has yet to come.", after=following)
     return not_due(case)
+
+
+def skip_within(job: Job, first: datetime, last: datetime) -> JobSkip | None:
+    """The first fire time between these that is to be skipped. One query."""
+    query = select(JobSkip).where(JobSkip.job_id == job.id, JobSkip.fire_at.between(first, last))
+    found: JobSkip | None = db.session.scalar(query.order_by(JobSkip.fire_at).limit(1))
+    return found
 
 
 def not_due(case: Case) -> Answer:
@@ -229,7 +241,7 @@ def evidence_of(case: Case, run: Run, reason: Reason | None, fire_at: datetime) 
         name = forbidden_times(case.job.calendar_id, [fire_at]).get(fire_at)
         return [Evidence(f"The period “{name}”")] if name else []
     if reason is Reason.SKIPPED_ONCE:
-        return audited(case, "job.skip", fire_at, "{actor} asked for it")
+        return audited(case, "job.skip", fire_at, ASKED)
     if reason in (Reason.TOO_LATE, Reason.SUPERSEDED, Reason.BACKLOG):
         return [*downtime(fire_at), Evidence("It was settled", run.queued_at, run_id=run.id)]
     if reason in (Reason.PROCESS_DIED, Reason.SHUTDOWN):
@@ -275,14 +287,16 @@ def of_pause(pause: Pause) -> Evidence:
 
 
 def audited(case: Case, action: str, instant: datetime, words: str) -> list[Evidence]:
-    """The newest audit entry of that action on the job before an instant (a wish: about it)."""
+    """The newest audit entry of that action on the job before an instant (a skip: of it)."""
     query = select(AuditEntry).where(
-        AuditEntry.subject == f"job:{case.job.id}", AuditEntry.action == action
+        AuditEntry.subject == f"job:{case.job.id}",
+        AuditEntry.action == action,
+        AuditEntry.at <= instant,
     )
     for entry in db.session.scalars(query.order_by(AuditEntry.id.desc()).limit(AUDITED)):
         after = entry.after or {}
-        meant = after.get("skip_next_at") == instant.isoformat()
-        if meant or (action == "job.pause" and entry.at <= instant):
+        meant = after.get("fire_at", after.get("skip_next_at"))  # the latter: up to release 0.1
+        if action == "job.pause" or meant == instant.isoformat():
             why = f": {after['reason']}" if after.get("reason") else ""
             return [Evidence(words.format(actor=entry.actor) + why, entry.at)]
     return []

@@ -15,6 +15,7 @@ from aegis_web.config import Settings
 from aegis_web.engine.triggers import from_json
 from aegis_web.extensions import db
 from aegis_web.jobs.models import Job, JobState, Origin
+from aegis_web.jobs.skips import skips_next
 from aegis_web.registry import Registry
 from aegis_web.runs.models import (
     BAD,
@@ -209,7 +210,7 @@ def upcoming(now: datetime, limit: int) -> tuple[Upcoming, ...]:
             Job.trigger,
             Job.zone,
             Job.calendar_id,
-            Job.skip_next_at,
+            skips_next().label("skips"),
         )
         .where(Job.state == JobState.ACTIVE, Job.next_run_at.is_not(None), Job.deleted_at.is_(None))
         .order_by(Job.next_run_at)
@@ -223,7 +224,7 @@ def upcoming(now: datetime, limit: int) -> tuple[Upcoming, ...]:
         trigger = from_json(row.trigger)
         times = trigger.count_between(now, now + SOON)
         skipped = blackouts.get((row.calendar_id, row.next_run_at))
-        if row.skip_next_at == row.next_run_at:
+        if row.skips:
             skipped = "as somebody asked"
         at, words = row.next_run_at, trigger.words()
         found.append(Upcoming(row.id, row.name, at, words, row.zone, times, skipped))

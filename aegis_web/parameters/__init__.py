@@ -6,9 +6,10 @@ seals, opens and masks values, `controls` and `form` are the two directions of a
 
 from aegis_web.parameters.arguments import PREFIX, Arguments, OpenedArguments
 from aegis_web.parameters.controls import Choice, Control, Typed
+from aegis_web.parameters.form import read_form
 from aegis_web.parameters.kinds import Kind, MultiLine, Parameter, Unsuited
 from aegis_web.parameters.signature import read_signature
-from aegis_web.parameters.values import MASK, mask_sealed
+from aegis_web.parameters.values import MASK, is_sealed, mask_sealed
 
 __all__ = [
     "MASK",
@@ -22,6 +23,8 @@ __all__ = [
     "Parameter",
     "Typed",
     "Unsuited",
+    "is_sealed",
     "mask_sealed",
+    "read_form",
     "read_signature",
 ]

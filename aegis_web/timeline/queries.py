@@ -1,7 +1,7 @@
 """All runs of one day by job, near ones as one stretch; and what is planned for the rest of it."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from statistics import median
@@ -15,6 +15,7 @@ from aegis_web.extensions import db
 from aegis_web.jobs.filters import JobFilter
 from aegis_web.jobs.models import JobState
 from aegis_web.jobs.queries import JobRow, list_jobs
+from aegis_web.jobs.skips import skips_of
 from aegis_web.runs.models import Kind, Run, RunStatus
 from aegis_web.runs.search import first_since
 
@@ -43,6 +44,7 @@ class Plan:
     from_at: datetime
     until_at: datetime  # when it usually ends, or the last of them
     count: int
+    skipped: bool = False  # somebody asked to skip it
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,11 @@ class JobDay:
     stretches: tuple[Stretch, ...]  # the first to begin first
     planned: tuple[Plan, ...]  # what is to come
     usual_seconds: float | None  # how long a run takes; None: not known
+
+    @property
+    def next_planned(self) -> datetime | None:
+        """The first fire time to come that is not to be skipped."""
+        return next((plan.from_at for plan in self.planned if not plan.skipped), None)
 
     @property
     def counts(self) -> Counter[RunStatus]:
@@ -93,16 +100,19 @@ def day_of(day: date, zone: tzinfo) -> tuple[datetime, datetime]:
 def timeline(day: date, zone: tzinfo, wanted: JobFilter) -> DayPage:
     """The jobs that fit, by name, with the runs whose fire time lies on that day.
 
-    Seven queries at most, and they read the runs of the shown jobs on that day.
+    Eight queries at most, and they read the runs of the shown jobs on that day.
     """
     start, end = day_of(day, zone)
     page = list_jobs(replace(wanted, order="name"), JOBS_SHOWN)
-    found = stretches([row.id for row in page.rows], start, end)
-    now = utc_now()
+    ids, now = [row.id for row in page.rows], utc_now()
+    found = stretches(ids, start, end)
+    skips = skips_of(ids) if start <= now < end else {}
     jobs = []
     for row in page.rows:
         usual = usual_seconds(row)
-        plans = planned(row, usual, now, end) if start <= now < end else ()
+        plans: tuple[Plan, ...] = ()
+        if start <= now < end:
+            plans = planned(row, usual, now, end, skips.get(row.id, {}))
         jobs.append(JobDay(row, found.get(row.id, ()), plans, usual))
     return DayPage(day, start, end, tuple(jobs), page.newer, page.older)
 
@@ -172,8 +182,10 @@ def stretch(parts: Sequence[Any]) -> Stretch:
     )
 
 
-def planned(job: JobRow, usual: float | None, now: datetime, end: datetime) -> tuple[Plan, ...]:
-    """What is to come of a job before `end`, within `AHEAD`."""
+def planned(
+    job: JobRow, usual: float | None, now: datetime, end: datetime, skips: Collection[datetime]
+) -> tuple[Plan, ...]:
+    """What is to come of a job before `end`, within `AHEAD`; those in `skips` will be skipped."""
     if job.state != JobState.ACTIVE or job.problem or job.next_run_at is None:
         return ()
     end = min(end, now + AHEAD)
@@ -182,11 +194,15 @@ def planned(job: JobRow, usual: float | None, now: datetime, end: datetime) -> t
         return ()
     count = 1 + job.trigger.count_between(first, end - MICROSECOND)
     if count > PLANNED:
-        return (Plan(first, end, count),)
+        skipped = [Plan(at, at, 1, skipped=True) for at in skips if first <= at < end]
+        return (Plan(first, end, count - len(skipped)), *skipped)
     lasts, found = timedelta(seconds=usual or 0), []
     following: datetime | None = first
     while following is not None and following < end:
-        found.append(Plan(following, following + lasts, 1))
+        if following in skips:
+            found.append(Plan(following, following, 1, skipped=True))
+        else:
+            found.append(Plan(following, following + lasts, 1))
         following = job.trigger.next_after(following)
     return tuple(found)
 

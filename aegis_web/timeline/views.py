@@ -101,15 +101,16 @@ def line_of(page: DayPage, job: JobDay) -> Line:
     """The bars of one job, the past ones first."""
     bars = [bar_of(page, job, stretch) for stretch in job.stretches]
     show = url_for("jobs.show", job_id=job.job.id)
-    bars += [
-        bar_at(page, plan.from_at, plan.until_at, "planned", plan_words(plan, job), show)
-        for plan in job.planned
-    ]
+    for plan in job.planned:
+        kind, title = "late" if plan.skipped else "planned", plan_words(plan, job)
+        bars.append(bar_at(page, plan.from_at, plan.until_at, kind, title, show))
     return Line(job, tuple(bars), in_words(job.counts))
 
 
 def plan_words(plan: Plan, job: JobDay) -> str:
     """What is planned, for the one who points at it."""
+    if plan.skipped:
+        return f"{short_clock(plan.from_at)} will be skipped"
     if plan.count > 1:
         return f"{plan.count:,} planned until {short_clock(plan.until_at)}"
     usual = f", usually {duration(job.usual_seconds)}" if job.usual_seconds else ""

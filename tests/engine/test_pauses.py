@@ -1,13 +1,12 @@
-"""Pauses that end by themselves, and skipping just the next fire time."""
+"""Pauses that end by themselves."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from aegis_web.clock import utc_now
 from aegis_web.engine import changes
-from aegis_web.engine.triggers import DateTrigger, zone_named
-from aegis_web.errors import Conflict, Invalid
+from aegis_web.errors import Invalid
 from aegis_web.jobs.models import CatchUp, Job, JobState
 from aegis_web.runs.models import Reason, RunStatus
 from tests.engine import functions
@@ -29,11 +28,6 @@ def paused_long_ago(node: EngineNode, job: Job, cursor: datetime, until: datetim
         row = session.get_one(Job, job.id)
         row.next_run_at, row.pause_until = cursor, until
     node.scheduler.wakeup()
-
-
-def skip_next(node: EngineNode, job: Job) -> None:
-    with node.session() as session, session.begin():
-        changes.skip_next(session, session.get_one(Job, job.id), node.registry, ALICE)
 
 
 def stored(node: EngineNode, job: Job) -> Job:
@@ -103,62 +97,3 @@ def test_two_nodes_resume_a_job_once(make_node: MakeNode) -> None:
     runs = nodes[0].runs()
     assert len({(run.job_id, run.fire_at) for run in runs}) == len(runs)
     assert {row.revision for row in nodes[0].jobs()} == {3}
-
-
-def test_just_the_next_fire_time_is_skipped(make_node: MakeNode) -> None:
-    node = make_node(start=False)
-    job = node.add(functions.note, every(1))
-    skip_next(node, job)
-    wanted = stored(node, job).skip_next_at
-    node.scheduler.start()
-    run = wait_until(lambda: node.runs(RunStatus.SKIPPED))[0]
-    assert (run.fire_at, run.reason) == (wanted, Reason.SKIPPED_ONCE)
-    wait_until(lambda: node.runs(RunStatus.SUCCEEDED))
-    assert stored(node, job).skip_next_at is None
-    assert len(node.runs(RunStatus.SKIPPED)) == 1
-
-
-def test_a_skip_can_be_taken_back(make_node: MakeNode) -> None:
-    node = make_node(start=False)
-    job = node.add(functions.note, every(1), overlap="run")
-    skip_next(node, job)
-    with node.session() as session, session.begin():
-        row = session.get_one(Job, job.id)
-        row.next_run_at = row.skip_next_at = utc_now() + timedelta(hours=1)
-        changes.unskip(session, row, node.registry, ALICE)
-        with pytest.raises(Conflict, match="no fire time to be skipped"):
-            changes.unskip(session, row, node.registry, ALICE)
-    node.make_due(job, utc_now())
-    node.scheduler.start()
-    wait_until(lambda: node.runs(RunStatus.SUCCEEDED))
-    assert not node.runs(RunStatus.SKIPPED)
-
-
-def test_the_next_fire_time_can_be_skipped_only_once_and_while_active(node: EngineNode) -> None:
-    job = node.add(functions.note)
-    skip_next(node, job)
-    with pytest.raises(Conflict, match="already"):
-        skip_next(node, job)
-    pause(node, job)
-    with pytest.raises(Conflict, match="not active"):
-        skip_next(node, job)
-
-
-def test_a_new_trigger_forgets_what_was_to_be_skipped(node: EngineNode) -> None:
-    job = node.add(functions.note, every(3600))
-    skip_next(node, job)
-    with node.session() as session, session.begin():
-        row = session.get_one(Job, job.id)
-        changes.change(session, row, {"trigger": every(7200)}, node.registry, ALICE)
-    assert stored(node, job).skip_next_at is None
-
-
-def test_a_skipped_date_is_finished(make_node: MakeNode) -> None:
-    node = make_node(start=False)
-    at = utc_now() + timedelta(seconds=1)
-    job = node.add(functions.note, DateTrigger(at.astimezone(UTC), zone_named("UTC")))
-    skip_next(node, job)
-    node.scheduler.start()
-    wait_until(lambda: stored(node, job).state == JobState.FINISHED)
-    assert [run.reason for run in node.runs()] == [Reason.SKIPPED_ONCE]
-    assert stored(node, job).skip_next_at is None

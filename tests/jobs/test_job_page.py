@@ -72,7 +72,7 @@ def test_a_broken_job_says_why_and_how_to_mend_it(
     change(app, job_id, problem="There is no such function any more.", service="gone")
     page = text_of(admin.get(f"/jobs/{job_id}"))
     assert "There is no such function any more." in page
-    assert "Repair it" in page
+    assert "Repair…" in page
     answer = admin.post(f"/jobs/{job_id}/run")
     assert answer.status_code == 409
     assert "is broken and cannot run" in text_of(answer)

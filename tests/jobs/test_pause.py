@@ -1,4 +1,4 @@
-"""Pausing a job with a reason and an end, and skipping just its next fire time."""
+"""Pausing a job with a reason and an end."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -7,9 +7,8 @@ import pytest
 import time_machine
 from flask import Flask
 
-from aegis_web.clock import to_us
 from aegis_web.jobs.models import JobState
-from tests.jobs.conftest import MakeJob, audit, change, cron_trigger, stored, text_of
+from tests.jobs.conftest import MakeJob, audit, cron_trigger, stored, text_of
 from tests.support.applications import Browser
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -99,63 +98,3 @@ def test_what_cannot_be_comes_back_beside_its_field(
         "\0", "\ufffd"
     )
     assert stored(app, job_id).state == JobState.ACTIVE
-
-
-def next_of(app: Flask, job_id: int) -> int:
-    cursor = stored(app, job_id).next_run_at
-    assert cursor is not None
-    return to_us(cursor)
-
-
-def test_the_next_fire_time_alone_can_be_skipped_and_taken_back(
-    app: Flask, admin: Browser, make_job: MakeJob
-) -> None:
-    job_id = make_job()
-    page = text_of(admin.get(f"/jobs/{job_id}"))
-    assert page.count("Skip this one") == 1
-    assert f'name="fire_at" value="{next_of(app, job_id)}"' in page
-    admin.post(f"/jobs/{job_id}/skip", data={"fire_at": str(next_of(app, job_id))})
-    job = stored(app, job_id)
-    assert job.skip_next_at == job.next_run_at
-    page = text_of(admin.get(f"/jobs/{job_id}"))
-    assert page.count("Will be skipped") == 1
-    assert "Skip this one" not in page
-    assert "will be skipped" in text_of(admin.get("/jobs"))
-    admin.post(f"/jobs/{job_id}/unskip")
-    assert stored(app, job_id).skip_next_at is None
-    assert [entry.action for entry in audit(app, job_id)] == ["job.skip", "job.unskip"]
-
-
-def test_another_fire_time_than_the_one_seen_is_not_skipped(
-    frozen: time_machine.Traveller, app: Flask, admin: Browser, make_job: MakeJob
-) -> None:
-    job_id = make_job(trigger=cron_trigger("0 * * * *"))
-    seen = str(next_of(app, job_id))
-    frozen.shift(timedelta(minutes=61))
-    answer = admin.post(f"/jobs/{job_id}/skip", data={"fire_at": seen})
-    assert answer.status_code == 409
-    assert "not the next one any more" in text_of(answer)
-    assert stored(app, job_id).skip_next_at is None
-    assert audit(app, job_id) == []
-
-
-def test_skipping_twice_or_taking_back_nothing_says_so(
-    app: Flask, admin: Browser, make_job: MakeJob
-) -> None:
-    job_id = make_job()
-    assert admin.post(f"/jobs/{job_id}/unskip").status_code == 409
-    form = {"fire_at": str(next_of(app, job_id))}
-    assert admin.post(f"/jobs/{job_id}/skip", data=form).status_code == 303
-    assert admin.post(f"/jobs/{job_id}/skip", data=form).status_code == 409
-    change(app, job_id, state=JobState.PAUSED, skip_next_at=None)
-    assert admin.post(f"/jobs/{job_id}/skip", data=form).status_code == 409
-
-
-@pytest.mark.parametrize("fire_at", ["", "soon", "-1", "9" * 40, "1.5"])
-def test_an_odd_fire_time_is_refused(
-    app: Flask, admin: Browser, make_job: MakeJob, fire_at: str
-) -> None:
-    job_id = make_job()
-    answer = admin.post(f"/jobs/{job_id}/skip", data={"fire_at": fire_at})
-    assert answer.status_code in (409, 422)
-    assert stored(app, job_id).skip_next_at is None

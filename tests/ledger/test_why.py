@@ -114,6 +114,9 @@ def test_a_skip_says_who_asked(app: Flask, admin: Browser, frozen: Any, job: int
     two = ONE + HOUR
     fire_at = str(int(two.timestamp() * 1_000_000))
     assert admin.post(f"/jobs/{job}/skip", data={"fire_at": fire_at}).status_code == 303
+    ahead = asked(admin, job, "2026-03-10T14:00")
+    assert "That has yet to come, and it will be skipped." in ahead
+    assert "alice@example.org asked for it" in ahead
     frozen.move_to(two + HOUR / 4)
     change(app, job, next_run_at=two + HOUR)
     add_run(app, job, RunStatus.SKIPPED, two, reason=Reason.SKIPPED_ONCE)

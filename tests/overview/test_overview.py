@@ -12,7 +12,7 @@ from aegis_web.backups.models import Backup
 from aegis_web.clock import EPOCH, utc_now
 from aegis_web.config import settings
 from aegis_web.extensions import transaction
-from aegis_web.jobs.models import Calendar, JobState, Origin
+from aegis_web.jobs.models import Calendar, JobSkip, JobState, Origin
 from aegis_web.overview.queries import overview
 from aegis_web.runs.models import Kind, Reason, RunCount, RunStatus
 from aegis_web.system.models import Node
@@ -286,8 +286,10 @@ def test_the_next_hour_says_what_will_be_skipped_and_why(any_app: Flask) -> None
     with any_app.app_context(), transaction() as session:
         session.add(Calendar(name="Releases", zone="UTC", periods=[period]))
     add_job(any_app, "Barred", calendar_id=1)
-    add_job(any_app, "Wished away", next_run_at=soon, skip_next_at=soon)
-    add_job(any_app, "Free", skip_next_at=soon - timedelta(days=1))
+    wished, free = add_job(any_app, "Wished away", next_run_at=soon), add_job(any_app, "Free")
+    with any_app.app_context(), transaction() as session:
+        session.add(JobSkip(job_id=wished, fire_at=soon, skipped_by="bob"))
+        session.add(JobSkip(job_id=free, fire_at=soon + timedelta(days=1), skipped_by="bob"))
     with any_app.app_context():
         found = {item.job_name: item.skipped for item in overview(settings()).upcoming}
     assert found == {"Barred": "Freeze", "Wished away": "as somebody asked", "Free": None}

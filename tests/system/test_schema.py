@@ -12,12 +12,13 @@ from sqlalchemy import create_engine, select, text
 from sqlalchemy.orm import Session
 
 from aegis_web import create_app
+from aegis_web.clock import to_us
 from aegis_web.config import load_settings
 from aegis_web.config_values import sqlite_path
 from aegis_web.database import Model
 from aegis_web.engine.new_job import DEFINITION
 from aegis_web.errors import AegisError
-from aegis_web.jobs.models import JobVersion
+from aegis_web.jobs.models import JobSkip, JobVersion
 from tests.support.databases import close_engines
 from tests.support.environment import settings_environment
 
@@ -54,14 +55,19 @@ def test_each_migration_can_be_undone_and_done_again(database_url: str, data_dir
         downgrade(revision="0001")
         with engine.begin() as connection:
             connection.execute(text(JOB_OF_0001))
+        upgrade(revision="0007")
+        with engine.begin() as connection:
+            connection.execute(text("UPDATE jobs SET skip_next_at = 5, updated_by = 'bob'"))
         upgrade()
         with engine.connect() as connection:
             (row,) = connection.execute(text("SELECT retries, priority, on_lost FROM jobs"))
         with Session(engine) as session:
             version = session.scalars(select(JobVersion)).one()
+            skip = session.scalars(select(JobSkip)).one()
     engine.dispose()
     close_engines(app)
     assert tuple(row) == (0, 1, "mark")
+    assert (to_us(skip.fire_at), skip.skipped_by) == (5, "bob")
     assert set(version.definition) == set(DEFINITION)
     said = [version.definition[name] for name in ("name", "tags", "trigger", "retries", "overlap")]
     assert said == ["a", [], {}, 0, "skip"]

@@ -8,8 +8,9 @@ from zoneinfo import ZoneInfo
 import pytest
 from flask import Flask
 
+from aegis_web.extensions import transaction
 from aegis_web.jobs.filters import JobFilter
-from aegis_web.jobs.models import JobState
+from aegis_web.jobs.models import JobSkip, JobState
 from aegis_web.runs.models import Kind, Reason, RunStatus
 from aegis_web.timeline.queries import JobDay, day_of, timeline
 from tests.jobs.conftest import text_of
@@ -80,6 +81,13 @@ def test_the_next_hours_are_planned_as_long_as_runs_usually_take(
     assert days["Paused"].planned == ()
     (often,) = days["Often"].planned
     assert often.count == 359
+    with any_app.app_context(), transaction() as session:
+        for hours in (1, 3):
+            wish = JobSkip(job_id=job, fire_at=NOON + hours * HOUR, skipped_by="bob")
+            session.add(wish)
+    planned = day_in(any_app)["Nightly import"].planned
+    assert [plan.skipped for plan in planned] == [True, False, True, False, False]
+    assert day_in(any_app)["Nightly import"].next_planned == NOON + 2 * HOUR
     assert all(not each.planned for each in day_in(any_app, TODAY - timedelta(days=1)).values())
 
 

@@ -29,6 +29,7 @@ from aegis_web.engine.ledger.promote import (
     running_counts,
     waiting,
 )
+from aegis_web.engine.ledger.skips import NO_SKIPS, forget_skips, skips_between
 from aegis_web.engine.ledger.sql import (
     Dialect,
     dialect_of,
@@ -41,6 +42,7 @@ from aegis_web.engine.ledger.sql import (
 
 __all__ = [
     "FOREVER",
+    "NO_SKIPS",
     "Claim",
     "Dialect",
     "Former",
@@ -56,6 +58,7 @@ __all__ = [
     "execute",
     "fetch",
     "finish",
+    "forget_skips",
     "give_back",
     "group_rooms",
     "insert_runs",
@@ -77,6 +80,7 @@ __all__ = [
     "running_of",
     "serialise_pauses",
     "serialise_starts",
+    "skips_between",
     "store_details",
     "store_output",
     "waiting",

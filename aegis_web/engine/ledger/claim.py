@@ -119,16 +119,12 @@ def verdict_columns(v: Verdict, now: int) -> list[Any]:
 
 
 def advance(connection: Connection, cursors: Mapping[int, datetime | None]) -> None:
-    """Move each job's cursor; a job without a next fire time is finished.
-
-    A wish to skip one fire time goes with it.
-    """
+    """Move each job's cursor; a job without a next fire time is finished."""
     if not cursors:
         return
     update = f"""
         WITH v AS ({dialect_of(connection).rows("id bigint, next bigint")})
         UPDATE jobs SET next_run_at = v.next,
-               skip_next_at = CASE WHEN jobs.skip_next_at >= v.next THEN jobs.skip_next_at END,
                state = CASE WHEN v.next IS NULL THEN 'finished' ELSE jobs.state END
         FROM v WHERE jobs.id = v.id
     """
