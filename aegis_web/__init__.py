@@ -26,6 +26,7 @@ ROOMS = (
     "runs",
     "ledger",
     "timeline",
+    "forecast",
     "failures",
     "calendars",
     "backups",

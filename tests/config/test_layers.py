@@ -12,6 +12,7 @@ CONCEPTS = {
     "calendars",
     "ledger",
     "timeline",
+    "forecast",
     "failures",
     "pauses",
     "backups",
