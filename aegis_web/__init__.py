@@ -27,6 +27,7 @@ ROOMS = (
     "ledger",
     "timeline",
     "forecast",
+    "feeds",
     "failures",
     "calendars",
     "backups",

@@ -13,6 +13,7 @@ CONCEPTS = {
     "ledger",
     "timeline",
     "forecast",
+    "feeds",
     "failures",
     "pauses",
     "backups",
