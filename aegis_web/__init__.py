@@ -26,6 +26,8 @@ ROOMS = (
     "runs",
     "ledger",
     "timeline",
+    "forecast",
+    "feeds",
     "failures",
     "calendars",
     "live",

@@ -9,6 +9,7 @@ from typing import Any
 from aegis_web.config import settings
 from aegis_web.services.back_up_database import back_up_database
 from aegis_web.services.check_ledger import check_ledger
+from aegis_web.services.make_forecast import make_forecast
 from aegis_web.services.prune_history import prune_history
 
 
@@ -38,4 +39,11 @@ def declare(scheduler: Any) -> None:
         minute=0,
         id="ledger_check",
         name="Check the ledger",
+    )
+    scheduler.add_job(
+        make_forecast,
+        trigger="cron",
+        minute=23,  # when little else starts
+        id="forecast",
+        name="Make the forecast",
     )

@@ -20,7 +20,8 @@ from aegis_web.web.pages import is_htmx, local_path
 
 HEALTH_ROUTES = frozenset({"system.healthz", "system.readyz"})  # one word; asked by address
 SET_UP_ROUTES = frozenset({"accounts.set_up", "accounts.set_up_link"})
-OPEN_ROUTES = frozenset({"security.login", "static"}) | SET_UP_ROUTES | HEALTH_ROUTES
+FEED_ROUTES = frozenset({"feeds.calendar"})  # the address itself is the secret; read only
+OPEN_ROUTES = frozenset({"security.login", "static"}) | SET_UP_ROUTES | HEALTH_ROUTES | FEED_ROUTES
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 OWN_SITES = frozenset({"same-origin", "none"})  # none: typed into the address bar

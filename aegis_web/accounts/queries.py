@@ -44,5 +44,5 @@ def find_link(links: Sequence[SetupLink], token: str) -> SetupLink | None:
 
 
 def token_sha256(token: str) -> str:
-    """What is stored of a set-up link's token. Unsalted: the token has 256 random bits."""
+    """What is stored of a link's token. Unsalted: the token has 256 random bits."""
     return hashlib.sha256(token.encode()).hexdigest()

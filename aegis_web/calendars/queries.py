@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -66,13 +66,20 @@ def blackouts_at(
     pairs = [(number, time) for number, time in wanted if number is not None and time is not None]
     if not pairs:
         return {}
-    used = Calendar.id.in_({number for number, _ in pairs})
-    blackouts = {
-        calendar.id: parse_blackouts(calendar.zone, json.dumps(calendar.periods))
-        for calendar in db.session.scalars(select(Calendar).where(used))
-    }
+    blackouts = blackouts_of({number for number, _ in pairs})
     named = ((pair, blackout_at(blackouts.get(pair[0], ()), pair[1])) for pair in pairs)
     return {pair: name for pair, name in named if name is not None}
+
+
+def blackouts_of(calendar_ids: Collection[int]) -> dict[int, tuple[Blackout, ...]]:
+    """What these calendars forbid, by their numbers. One query, or none."""
+    if not calendar_ids:
+        return {}
+    query = select(Calendar).where(Calendar.id.in_(calendar_ids))
+    return {
+        calendar.id: parse_blackouts(calendar.zone, json.dumps(calendar.periods))
+        for calendar in db.session.scalars(query)
+    }
 
 
 def calendar_names() -> dict[int, str]:

@@ -362,7 +362,7 @@ def _narrowed(query: Select[Any], wanted: JobFilter) -> Select[Any]:
     if wanted.broken:
         query = query.where(Job.problem.is_not(None))
     if wanted.tag:
-        query = query.where(_has_tag(wanted.tag))
+        query = query.where(has_tag(wanted.tag))
     if wanted.text:
         query = query.where(_contains(wanted.text))
     return query
@@ -371,10 +371,10 @@ def _narrowed(query: Select[Any], wanted: JobFilter) -> Select[Any]:
 def _contains(words: str) -> ColumnElement[bool]:
     columns = (Job.name, Job.key, Job.description, Job.owner, Job.service)
     found = [column.icontains(words, autoescape=True) for column in columns]
-    return or_(*found, _has_tag(words))
+    return or_(*found, has_tag(words))
 
 
-def _has_tag(tag: str) -> ColumnElement[bool]:
+def has_tag(tag: str) -> ColumnElement[bool]:
     values = _tag_values()
     return select(values.c.value).where(values.c.value == tag).exists()
 

@@ -26,6 +26,8 @@ HOLLOW_HEIGHT = 7.0
 STRIP_HEIGHT, STRIP_WIDTH, STRIP_GAP = 64.0, 720.0, 0.22  # gap: part of an hour's width
 STRIP_LEAST = 3.0  # so that one failure among thousands is still seen
 DURATIONS_LEAST = 3  # runs; of fewer a chart says nothing
+HEAT_LEFT, HEAT_TOP, HEAT_LEVELS = 56.0, 20.0, 5
+HEAT_STEP, HEAT_CELL = (30.0, 28.0), (28.0, 26.0)  # width and height, with and without the gap
 STACK = ("ok", "run", "late", "fail")  # from the bottom up
 
 
@@ -268,3 +270,83 @@ def _words(hour: HourCounts) -> Counter[str]:
 def _in_words(counted: Mapping[str, int]) -> str:
     ordered = (word for word in LOOKS if counted.get(word))
     return ", ".join(f"{counted[word]} {LOOKS[word].word.lower()}" for word in ordered)
+
+
+@dataclass(frozen=True)
+class HeatValue:
+    """What one hour of a heat map stands for."""
+
+    value: int
+    title: str
+
+
+@dataclass(frozen=True)
+class HeatCell:
+    """One hour of a heat map, in its coordinates."""
+
+    x: float
+    y: float
+    level: int  # 0 for nothing, up to HEAT_LEVELS: its colour
+    text: str  # the value, short enough for the cell
+    title: str
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """Days below each other, the hours of each beside each other."""
+
+    cells: tuple[HeatCell, ...]
+    days: tuple[tuple[float, str], ...]  # where and what is written at the left
+    hours: tuple[Tick, ...]
+    bounds: tuple[int, ...]  # the highest value of each level from 1 on
+    label: str
+    height: float
+    cell: tuple[float, float] = HEAT_CELL
+    width: float = HEAT_LEFT + 24 * HEAT_STEP[0]
+
+
+def heat_map(rows: Sequence[tuple[str, Mapping[int, HeatValue]]], name: str) -> HeatMap:
+    """The chart of `rows`: a day's name, and its values by the hour of the clock on the wall.
+
+    The colours reach from the lowest hour to the highest; the first may have begun already, so it
+    says nothing about the lowest.
+    """
+    values = [value.value for _, hours in rows for _, value in sorted(hours.items())]
+    low, most = min(values[1:], default=0), max(values, default=0)
+    cells = [
+        HeatCell(
+            HEAT_LEFT + hour * HEAT_STEP[0],
+            HEAT_TOP + row * HEAT_STEP[1],
+            _heat_level(value.value, low, most),
+            _short(value.value),
+            value.title,
+        )
+        for row, (_, hours) in enumerate(rows)
+        for hour, value in sorted(hours.items())
+    ]
+    days = [(HEAT_TOP + row * HEAT_STEP[1] + 17, day) for row, (day, _) in enumerate(rows)]
+    ticks = [Tick(HEAT_LEFT + hour * HEAT_STEP[0], f"{hour:02}") for hour in range(0, 24, 3)]
+    bounds = [low + (most - low) * step // (HEAT_LEVELS - 1) for step in range(HEAT_LEVELS)]
+    return HeatMap(
+        tuple(cells),
+        tuple(days),
+        tuple(ticks),
+        tuple(bounds),
+        f"{name}: at most {most:,} in one hour",
+        HEAT_TOP + len(rows) * HEAT_STEP[1],
+    )
+
+
+def _heat_level(value: int, low: int, most: int) -> int:
+    """Which colour an hour has; the lowest has the first, unless nothing is in it."""
+    part = (value - low) / (most - low) if most > low else 1
+    return max(1, math.ceil((HEAT_LEVELS - 1) * part) + 1) if value else 0
+
+
+def _short(value: int) -> str:
+    """A number in at most four signs: "980", "1.2k", "36k", "2.1M"."""
+    for size, sign in ((1_000_000, "M"), (1_000, "k")):
+        if value >= size:
+            part = value / size
+            return f"{part:.1f}{sign}" if part < 9.95 else f"{part:.0f}{sign}"
+    return str(value) if value else ""

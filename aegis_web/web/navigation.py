@@ -40,6 +40,7 @@ PLACES = (
     Place("Runs", "history", "runs.index", "r"),
     Place("Failures", "fail", "failures.index", "f"),
     Place("Timeline", "timeline", "timeline.index", "t"),
+    Place("Forecast", "forecast", "forecast.index", "w"),
     Place("Ledger", "check", "ledger.index", "l"),
     Place("Calendars", "calendar", "calendars.index", "c"),
     Place("Services", "functions", "system.services", "s"),

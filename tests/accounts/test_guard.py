@@ -58,6 +58,7 @@ def test_strangers_reach_exactly_the_listed_routes(app: Flask, alice: Account) -
 def test_the_listed_routes_are_these() -> None:
     assert {
         "security.login",
+        "feeds.calendar",
         "accounts.set_up",
         "accounts.set_up_link",
         "static",
@@ -73,7 +74,7 @@ def test_before_set_up_strangers_reach_only_set_up_and_health(app: Flask) -> Non
         answer = app.test_client().open(path, method=method)
         if answer.headers.get("Location") != "/set-up":
             reached.add(rule.endpoint)
-    assert reached == OPEN_ROUTES - {"security.login"}
+    assert reached == OPEN_ROUTES - {"security.login", "feeds.calendar"}
 
 
 def test_flask_security_adds_three_routes_and_no_commands(app: Flask) -> None:

@@ -12,6 +12,8 @@ CONCEPTS = {
     "calendars",
     "ledger",
     "timeline",
+    "forecast",
+    "feeds",
     "failures",
     "live",
     "pauses",

@@ -11,7 +11,7 @@ from sqlalchemy import insert
 from aegis_web.clock import to_us, utc_now
 from aegis_web.engine.ledger.finish import keep_results
 from aegis_web.extensions import transaction
-from aegis_web.jobs.models import Job
+from aegis_web.jobs.models import Job, JobSkip
 from aegis_web.runs.models import FormerAttempt, Kind, Run, RunDetails, RunLog, RunStatus
 
 CRON = {"kind": "cron", "expression": "0 * * * *", "zone": "UTC"}
@@ -40,6 +40,12 @@ def add_job(app: Flask, name: str = "Nightly import", **values: Any) -> int:
         session.add(job)
         session.flush()
         return job.id
+
+
+def add_skip(app: Flask, job_id: int, fire_at: datetime) -> None:
+    """A fire time that is to be skipped."""
+    with app.app_context(), transaction() as session:
+        session.add(JobSkip(job_id=job_id, fire_at=fire_at, skipped_by="alice"))
 
 
 def run_values(job_id: int, status: RunStatus, at: datetime, **values: Any) -> dict[str, Any]:
