@@ -332,6 +332,7 @@ def request_run(
     request_key: str | None = None,
     arguments: Mapping[str, Any] | None = None,
     delay: timedelta | None = None,
+    kind: Kind = Kind.MANUAL,
 ) -> int:
     """Queue a manual run; the run's number. The same `request_key` gives the same run again.
 
@@ -346,7 +347,7 @@ def request_run(
     now = now_of(session)
     run = Run(
         job_id=job.id,
-        kind=Kind.MANUAL,
+        kind=kind,
         status=RunStatus.QUEUED,
         lane=lane_of(registry, job.service),
         priority=job.priority,

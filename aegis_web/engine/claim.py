@@ -25,7 +25,7 @@ from aegis_web.engine.triggers import Trigger, from_json
 from aegis_web.errors import Invalid
 from aegis_web.jobs.models import OnLost, Overlap
 from aegis_web.registry import Registry, ServiceFunction
-from aegis_web.runs.models import Kind, Lane, RunStatus
+from aegis_web.runs.models import BY_HAND, Lane, RunStatus
 
 CACHED_JOBS = 20_000
 SPARE = 20  # queued rows looked at beyond the room there is: some may not run yet
@@ -336,7 +336,7 @@ def attempts(
     if not rows:
         return []
     mine = ledger.promote(connection, [row.id for row in rows], node_id, now)
-    manual = [row.id for row in rows if row.kind == Kind.MANUAL]
+    manual = [row.id for row in rows if row.kind in BY_HAND]
     given = ledger.request_arguments(connection, manual) if manual else {}
     jobs = cache.get(connection, {(row.job_id, row.revision) for row in rows})
     return [

@@ -14,7 +14,7 @@ from aegis_web.failures.fingerprint import fingerprint
 from aegis_web.failures.models import Acknowledgement
 from aegis_web.jobs.models import Job
 from aegis_web.runs.log import inert
-from aegis_web.runs.models import Run, RunStatus
+from aegis_web.runs.models import Kind, Run, RunStatus
 from aegis_web.runs.search import first_since
 
 WINDOW = timedelta(days=30)
@@ -101,6 +101,7 @@ def failed_runs() -> Sequence[Any]:
     query = (
         select(Run.id, Run.job_id, Run.error, finished_us)
         .where(Run.error.is_not(None), Run.status.in_(FAILED), Run.id >= since)
+        .where(Run.kind != Kind.TRIAL)
         .order_by(Run.id.desc())
         .limit(LOOKED_AT + 1)
     )

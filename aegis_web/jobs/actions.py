@@ -192,9 +192,9 @@ def run_job(
         function, problem = registry().find(job.service), changes.problem_of(job, registry())
         if function is None or (problem and arguments is None):
             raise Conflict(f"This job is broken and cannot run: {problem} Edit it first.")
-        sealed = None if arguments is None else _sealed(function, arguments)
+        given = None if arguments is None else sealed(function, arguments)
         key = f"{job_id}:{request_key}"
-        return changes.request_run(session, job, registry(), actor, key, sealed, delay)
+        return changes.request_run(session, job, registry(), actor, key, given, delay)
 
 
 def undelete_job(job_id: int, actor: Actor) -> None:
@@ -319,7 +319,7 @@ def _checked(wanted: Definition) -> tuple[ServiceFunction, dict[str, Any]]:
     if errors:
         raise Invalid(errors)
     assert function is not None
-    return function, _sealed(function, wanted.arguments)
+    return function, sealed(function, wanted.arguments)
 
 
 def unknown_service(name: str) -> str:
@@ -330,7 +330,8 @@ def unknown_service(name: str) -> str:
     return f"{why[:1].upper()}{why[1:]}."
 
 
-def _sealed(function: ServiceFunction, arguments: Any) -> dict[str, Any]:
+def sealed(function: ServiceFunction, arguments: Any) -> dict[str, Any]:
+    """The arguments as they are stored: checked, secrets encrypted. Raises: Invalid by field."""
     try:
         return function.seal(function.check(arguments), vault())
     except Invalid as invalid:

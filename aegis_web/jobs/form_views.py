@@ -11,7 +11,7 @@ from aegis_web.config import settings
 from aegis_web.engine.triggers import from_json
 from aegis_web.errors import Invalid
 from aegis_web.jobs import actions, queries
-from aegis_web.jobs.addresses import ONE, bp, find, find_or_none, fragment
+from aegis_web.jobs.addresses import ONE, bp, find, find_or_none, fragment, new_key
 from aegis_web.jobs.compare import differences
 from aegis_web.jobs.forms import (
     JobForm,
@@ -137,6 +137,7 @@ def job_page(
         revision=job.revision if job and revision is None else revision,
         **service_choices(),
         just_chosen="choose" in request.form,
+        new_key=new_key,
         documentation=card_of(form.function, 0) if form.function else None,
         declared=job is not None and queries.is_declared(job),
         problem=job.problem if job else None,

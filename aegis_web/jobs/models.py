@@ -15,6 +15,7 @@ class Origin(StrEnum):
 
     CODE = "code"  # declared in code, upserted at start
     USER = "user"  # created by a person
+    TRIAL = "trial"  # in no list: stands for a service function that is tried out
 
 
 class JobState(StrEnum):

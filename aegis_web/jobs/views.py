@@ -10,6 +10,7 @@ from aegis_web.errors import Invalid
 from aegis_web.jobs import actions, queries
 from aegis_web.jobs import audit_views as _audit_views  # noqa: F401  (its routes)
 from aegis_web.jobs import repair_views as _repair_views  # noqa: F401  (its routes)
+from aegis_web.jobs import trial_views as _trial_views  # noqa: F401  (its routes)
 from aegis_web.jobs import version_views as _version_views  # noqa: F401  (its routes)
 from aegis_web.jobs.actions import JobGone, StaleEdit
 from aegis_web.jobs.addresses import ONE, bp, find, fragment, grouped_services, new_key, runnable

@@ -39,6 +39,10 @@ class Kind(IntEnum):
     SCHEDULED = 0  # one fire time
     MANUAL = 1  # somebody asked
     SUMMARY = 2  # stands for `range_count` fire times from `range_from` to `fire_at`
+    TRIAL = 3  # somebody tried a service function out, without a job
+
+
+BY_HAND = (Kind.MANUAL, Kind.TRIAL)
 
 
 class Lane(IntEnum):

@@ -32,6 +32,7 @@ from aegis_web.runs.filters import LARGEST_KEY, RunFilter
 from aegis_web.runs.frames import Chunk, chunks_of
 from aegis_web.runs.log import inert
 from aegis_web.runs.models import (
+    BY_HAND,
     Kind,
     Lane,
     Run,
@@ -91,7 +92,12 @@ class RunRow:
     @property
     def is_manual(self) -> bool:
         """Whether a person asked for it."""
-        return self.kind is Kind.MANUAL
+        return self.kind in BY_HAND
+
+    @property
+    def is_trial(self) -> bool:
+        """Whether it belongs to no job."""
+        return self.kind is Kind.TRIAL
 
     @property
     def due_at(self) -> datetime:

@@ -3,10 +3,11 @@
 import json
 import zlib
 
+import pytest
 from sqlalchemy import select
 
 from aegis_web.database import Model
-from aegis_web.runs.models import Reason, Run, RunDetails, RunLog, RunStatus
+from aegis_web.runs.models import Kind, Reason, Run, RunDetails, RunLog, RunStatus
 from tests.engine import functions
 from tests.engine.conftest import VAULT, EngineNode, MakeNode
 from tests.support.clocks import wait_until
@@ -127,9 +128,10 @@ def test_the_same_request_twice_is_one_run(node: EngineNode) -> None:
     assert functions.called == ["called"]
 
 
-def test_other_arguments_serve_one_run_only(node: EngineNode) -> None:
+@pytest.mark.parametrize("kind", [Kind.MANUAL, Kind.TRIAL])
+def test_other_arguments_serve_one_run_only(node: EngineNode, kind: Kind) -> None:
     job = node.add(functions.note, arguments={"text": "own"})
-    node.settled(node.request(job, arguments={"text": "given"}))
+    node.settled(node.request(job, arguments={"text": "given"}, kind=kind))
     node.settled(node.request(job))
     assert functions.called == ["given", "own"]
 
