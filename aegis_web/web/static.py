@@ -91,11 +91,10 @@ def _gzipped(path: Path, _modified_ns: int) -> bytes:
 
 @lru_cache(maxsize=1)
 def style_sheets(folder: Path) -> tuple[str, ...]:
-    """Every style sheet in its order: the vendor's, the tokens, then one small file per widget."""
+    """Every style sheet in its order: what we use of Tabler, the tokens, one file per widget."""
     own = sorted(path.name for path in (folder / "css").glob("*.css"))
-    vendor = sorted(path.name for path in (folder / "vendor").glob("*.css"))
     own.sort(key=lambda name: name != "tokens.css")
-    return (*(f"vendor/{name}" for name in vendor), *(f"css/{name}" for name in own))
+    return ("built/tabler.css", *(f"css/{name}" for name in own))
 
 
 @lru_cache(maxsize=1)
