@@ -36,8 +36,9 @@ class Viewer:
 
     def __init__(self, url: str, log: Path) -> None:
         self.url = url
+        self.cookies = CookieJar()
         self.open = urllib.request.build_opener(
-            urllib.request.HTTPCookieProcessor(CookieJar())
+            urllib.request.HTTPCookieProcessor(self.cookies)
         ).open
         link = re.search(r"/set-up/\S+", log.read_text())
         assert link is not None

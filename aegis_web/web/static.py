@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask, Response, abort, current_app, request, url_for
+from flask.sessions import SecureCookieSessionInterface, SessionMixin
 from werkzeug.security import safe_join
 
 TEXTS = {
@@ -24,6 +25,18 @@ TEXTS = {
 YEAR_SECONDS = 31_536_000
 STYLES, MODULES = "css/all.css", "js/all.js"  # of many files; they do not lie on the disk
 Parts = tuple[Path, ...]
+
+
+class SessionsOfPages(SecureCookieSessionInterface):
+    """Sessions as Flask keeps them, but of pages alone.
+
+    A file is the same for everybody. Flask-Login reads the session at every request; the answer would
+    say `Vary: Cookie`, and browsers would ask again for each file after each change of a cookie.
+    """
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        if request.endpoint != "static":
+            super().save_session(app, session, response)
 
 
 def init_app(app: Flask) -> None:
@@ -38,6 +51,7 @@ def init_app(app: Flask) -> None:
             values.setdefault("v", version(*parts_of(folder, values["filename"])))
 
     app.view_functions["static"] = send_static
+    app.session_interface = SessionsOfPages()
     app.add_template_global(lambda: url_for("static", filename=STYLES), "styles_url")
     app.add_template_global(lambda: url_for("static", filename=MODULES), "modules_url")
 

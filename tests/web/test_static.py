@@ -36,6 +36,12 @@ def test_vendored_files_are_kept_by_their_version(client: FlaskClient) -> None:
     assert "no-cache" not in headers["Cache-Control"]
 
 
+def test_a_file_does_not_depend_on_who_asks(client: FlaskClient) -> None:
+    page, file = client.get("/"), client.get(VENDOR)
+    assert "Cookie" in page.vary
+    assert "Cookie" not in file.vary
+
+
 def test_text_is_compressed_for_who_can_read_it(client: FlaskClient) -> None:
     plain = client.get(VENDOR)
     packed = client.get(VENDOR, headers={"Accept-Encoding": "gzip, br"})
