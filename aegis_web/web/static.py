@@ -30,8 +30,8 @@ Parts = tuple[Path, ...]
 class SessionsOfPages(SecureCookieSessionInterface):
     """Sessions as Flask keeps them, but of pages alone.
 
-    A file is the same for everybody. Flask-Login reads the session at every request; the answer would
-    say `Vary: Cookie`, and browsers would ask again for each file after each change of a cookie.
+    A file is the same for everybody. Flask-Login reads the session at every request; answers would
+    say `Vary: Cookie`, and browsers ask again for every file after each change of a cookie.
     """
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
