@@ -5,7 +5,7 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
-.PHONY: help run test faults lint lock browser clean venv venv-dev
+.PHONY: help run test faults lint css lock browser clean venv venv-dev
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ lint: venv-dev ## Check format, rules, types and the direction of imports
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache > $(VENV)/lint-imports.log 2>&1 \
 	|| { cat $(VENV)/lint-imports.log; exit 1; }
+
+css: venv-dev ## Take from Tabler what the pages use: static/built/tabler.css
+	@$(BIN)/python scripts/purge.py
 
 lock: venv-dev ## Pin requirements*.in again, with hashes, for Python 3.11 to 3.14
 	@$(BIN)/python scripts/lock.py

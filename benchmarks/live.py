@@ -31,7 +31,7 @@ class Stream:
 
     def __init__(self, viewer: Viewer, path: str) -> None:
         self.connection = http.client.HTTPConnection(urlsplit(viewer.url).netloc, timeout=30)
-        self.connection.request("GET", path, headers={"Cookie": viewer.cookies()})
+        self.connection.request("GET", path, headers={"Cookie": viewer.cookie_header()})
         self.answer = self.connection.getresponse()
 
     def news(self) -> None:

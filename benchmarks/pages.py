@@ -35,8 +35,11 @@ class Viewer:
     """A browser without a window: cookies, pages, one form."""
 
     def __init__(self, url: str, log: Path) -> None:
-        self.url, self.jar = url, CookieJar()
-        self.open = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.jar)).open
+        self.url = url
+        self.cookies = CookieJar()
+        self.open = urllib.request.build_opener(
+            urllib.request.HTTPCookieProcessor(self.cookies)
+        ).open
         link = re.search(r"/set-up/\S+", log.read_text())
         assert link is not None
         page = self.read(link[0])
@@ -52,9 +55,9 @@ class Viewer:
         self.read(link[0], urllib.parse.urlencode(typed).encode())
         assert "Sign out" in self.read("/")
 
-    def cookies(self) -> str:
-        """Its cookies as one header."""
-        return "; ".join(f"{cookie.name}={cookie.value}" for cookie in self.jar)
+    def cookie_header(self) -> str:
+        """Its cookies as a request sends them."""
+        return "; ".join(f"{cookie.name}={cookie.value}" for cookie in self.cookies)
 
     def read(self, path: str, data: bytes | None = None, *, htmx: bool = False) -> str:
         request = urllib.request.Request(self.url + path, data)

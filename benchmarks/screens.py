@@ -41,7 +41,6 @@ def store_history(node: BenchmarkNode, jobs: int, runs: int) -> None:
     """Give each stored job its runs, and the hours their counts."""
     now = utc_now()
     with node.engine.begin() as connection:
-        connection.execute(text("UPDATE jobs SET name = 'Job ' || id"))
         ids = list(connection.scalars(Job.__table__.select().with_only_columns(Job.id)))
     for begin in range(0, jobs, BATCH):
         rows = []
@@ -90,6 +89,8 @@ def main() -> None:
             with served(url.format("screens")) as viewer:
                 node = BenchmarkNode(url.format("screens"), empty=False)
                 node.store(options.jobs)
+                with node.engine.begin() as connection:
+                    connection.execute(text("UPDATE jobs SET name = 'Job ' || id"))
                 store_history(node, options.jobs, options.runs)
                 node.close()
                 paths = {path: path for path in PATHS}

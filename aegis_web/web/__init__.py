@@ -3,13 +3,22 @@
 from flask import Flask
 
 from aegis_web.config import Settings
-from aegis_web.web import errors, formats, headers, navigation, preferences, static
+from aegis_web.web import (
+    compression,
+    errors,
+    formats,
+    headers,
+    navigation,
+    preferences,
+    static,
+)
 
 
 def init_app(app: Flask, settings: Settings) -> None:
     """Bind everything that pages share to `app`."""
     headers.init_app(app, https=settings.cookies_secure)
     static.init_app(app)
+    compression.init_app(app)
     formats.init_app(app)
     preferences.init_app(app)
     navigation.init_app(app)

@@ -2,7 +2,8 @@
 
 `url_for("static", filename=…)` adds a short hash of the file, so that a changed file has another
 address. Files below `vendor/` carry their version in the name and need no hash; style sheets may
-thus name them.
+thus name them. Our style sheets travel as one file and our modules as another, so that a page asks
+ten times instead of forty.
 """
 
 import gzip
@@ -11,7 +12,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, Response, abort, current_app, request
+from flask import Flask, Response, abort, current_app, request, url_for
+from flask.sessions import SecureCookieSessionInterface, SessionMixin
 from werkzeug.security import safe_join
 
 TEXTS = {
@@ -21,6 +23,20 @@ TEXTS = {
     ".txt": "text/plain",
 }
 YEAR_SECONDS = 31_536_000
+STYLES, MODULES = "css/all.css", "js/all.js"  # of many files; they do not lie on the disk
+Parts = tuple[Path, ...]
+
+
+class SessionsOfPages(SecureCookieSessionInterface):
+    """Sessions as Flask keeps them, but of pages alone.
+
+    A file is the same for everybody. Flask-Login reads the session at every request; answers would
+    say `Vary: Cookie`, and browsers ask again for every file after each change of a cookie.
+    """
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        if request.endpoint != "static":
+            super().save_session(app, session, response)
 
 
 def init_app(app: Flask) -> None:
@@ -32,11 +48,12 @@ def init_app(app: Flask) -> None:
     @app.url_defaults
     def add_version(endpoint: str, values: dict[str, Any]) -> None:
         if endpoint == "static" and not values["filename"].startswith("vendor/"):
-            values.setdefault("v", version(folder / values["filename"]))
+            values.setdefault("v", version(*parts_of(folder, values["filename"])))
 
     app.view_functions["static"] = send_static
-    app.add_template_global(lambda: style_sheets(folder), "stylesheets")
-    app.add_template_global(lambda: script_modules(folder), "script_modules")
+    app.session_interface = SessionsOfPages()
+    app.add_template_global(lambda: url_for("static", filename=STYLES), "styles_url")
+    app.add_template_global(lambda: url_for("static", filename=MODULES), "modules_url")
 
 
 def send_static(filename: str) -> Response:
@@ -54,52 +71,76 @@ def send_static(filename: str) -> Response:
 
 
 def send_text(filename: str) -> Response:
-    """A file of text; each state of it is compressed only once."""
-    name = safe_join(str(current_app.static_folder), filename)
-    if name is None or not Path(name).is_file():
+    """Text; each state of it is compressed only once."""
+    folder = str(current_app.static_folder)
+    if safe_join(folder, filename) is None:
         abort(404)
-    path = Path(name)
+    parts = parts_of(Path(folder), filename)
+    if not all(part.is_file() for part in parts):
+        abort(404)
     packed = bool(request.accept_encodings["gzip"])
-    body = _gzipped(path, path.stat().st_mtime_ns) if packed else path.read_bytes()
-    response = Response(body, mimetype=TEXTS[path.suffix])
+    body = _gzipped(parts, _modified(parts)) if packed else joined(parts)
+    response = Response(body, mimetype=TEXTS[Path(filename).suffix])
     response.vary.add("Accept-Encoding")
     if packed:
         response.headers["Content-Encoding"] = "gzip"
     response.cache_control.no_cache = True
-    response.set_etag(f"{version(path)}-gzip" if packed else version(path))
+    response.set_etag(f"{version(*parts)}-gzip" if packed else version(*parts))
     response.make_conditional(request)
     return response
 
 
-def version(path: Path) -> str:
-    """A short hash of the file's content.
+def parts_of(folder: Path, filename: str) -> Parts:
+    """The files that stand behind an address."""
+    if filename == STYLES:
+        return style_sheets(folder)
+    if filename == MODULES:
+        return script_modules(folder)
+    return (folder / filename,)
+
+
+def version(*parts: Path) -> str:
+    """A short hash of the content.
 
     Raises: FileNotFoundError for a file that does not exist, so that a wrong name is seen at once.
     """
-    return _version(path, path.stat().st_mtime_ns)
+    return _version(parts, _modified(parts))
+
+
+def _modified(parts: Parts) -> tuple[int, ...]:
+    """When each was changed, in nanoseconds."""
+    return tuple(part.stat().st_mtime_ns for part in parts)
 
 
 @lru_cache(maxsize=256)
-def _version(path: Path, _modified_ns: int) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+def _version(parts: Parts, _modified_ns: tuple[int, ...]) -> str:
+    return hashlib.sha256(joined(parts)).hexdigest()[:12]
 
 
 @lru_cache(maxsize=64)
-def _gzipped(path: Path, _modified_ns: int) -> bytes:
-    return gzip.compress(path.read_bytes(), compresslevel=6, mtime=0)
+def _gzipped(parts: Parts, _modified_ns: tuple[int, ...]) -> bytes:
+    return gzip.compress(joined(parts), compresslevel=9, mtime=0)
+
+
+def joined(parts: Parts) -> bytes:
+    """The content, in one piece.
+
+    Each of several modules keeps its names in a block, and its errors do not stop the others.
+    """
+    texts = [part.read_bytes() for part in parts]
+    if len(parts) > 1 and parts[0].suffix == ".js":
+        texts = [b"try {\n%s} catch (error) { reportError(error); }\n" % text for text in texts]
+    return b"".join(texts)
 
 
 @lru_cache(maxsize=1)
-def style_sheets(folder: Path) -> tuple[str, ...]:
-    """Every style sheet in its order: the vendor's, the tokens, then one small file per widget."""
-    own = sorted(path.name for path in (folder / "css").glob("*.css"))
-    vendor = sorted(path.name for path in (folder / "vendor").glob("*.css"))
-    own.sort(key=lambda name: name != "tokens.css")
-    return (*(f"vendor/{name}" for name in vendor), *(f"css/{name}" for name in own))
+def style_sheets(folder: Path) -> Parts:
+    """Every style sheet in its order: what we use of Tabler, the tokens, one file per widget."""
+    own = sorted((folder / "css").glob("*.css"), key=lambda path: (path.name != "tokens.css", path))
+    return (folder / "built" / "tabler.css", *own)
 
 
 @lru_cache(maxsize=1)
-def script_modules(folder: Path) -> tuple[str, ...]:
+def script_modules(folder: Path) -> Parts:
     """Every module of ours that a page loads; they do not import each other."""
-    names = sorted(path.name for path in (folder / "js").glob("*.js"))
-    return tuple(f"js/{name}" for name in names if name != "theme.js")
+    return tuple(sorted(path for path in (folder / "js").glob("*.js") if path.name != "theme.js"))

@@ -5,6 +5,7 @@ const boxes = () => [...document.querySelectorAll('#jobs-table input[name="job"]
 function count() {
   const chosen = boxes().filter((box) => box.checked).length;
   bar.hidden = chosen === 0;
+  bar.dataset.counted = ""; // until then the style sheet hides it, so that nothing jumps
   bar.querySelector("[data-chosen]").textContent = chosen === 1 ? "1 job" : `${chosen} jobs`;
   const all = document.querySelector("[data-choose-all]");
   if (!all) return;

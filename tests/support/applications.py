@@ -19,6 +19,7 @@ from aegis_web.config import Settings
 from aegis_web.extensions import transaction
 from tests.support.databases import close_engines
 from tests.support.environment import MakeSettings
+from tests.support.styles import assert_styled
 
 EMAIL = "alice@example.org"
 PASSWORD = "correct horse battery staple"
@@ -78,7 +79,7 @@ def build(settings: Settings) -> Flask:
 
 
 class Browser(FlaskClient):
-    """A client that sends the CSRF token of its session, as every form of ours does."""
+    """A client that sends its session's CSRF token, as our forms do, and looks at the classes."""
 
     csrf_token: str | None = None
 
@@ -86,7 +87,10 @@ class Browser(FlaskClient):
         if self.csrf_token is not None:
             headers = dict(kwargs.pop("headers", None) or {})
             kwargs["headers"] = {"X-CSRFToken": self.csrf_token, **headers}
-        return super().open(*args, **kwargs)
+        answer = super().open(*args, **kwargs)
+        if answer.mimetype == "text/html" and not answer.content_encoding:
+            assert_styled(answer.text)
+        return answer
 
     def sign_in(self, account: Account) -> None:
         """Begin a session of `account` as the sign-in form would."""

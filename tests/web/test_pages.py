@@ -83,7 +83,7 @@ def test_a_poll_leaves_messages_to_the_page_that_follows(client: FlaskClient) ->
 
 def test_no_read_transaction_is_open_while_a_template_renders(app: Flask) -> None:
     seen = []
-    app.add_template_global(lambda: seen.append(db.session().in_transaction()) or "", "stylesheets")
+    app.add_template_global(lambda: seen.append(db.session().in_transaction()) or "", "styles_url")
     with app.test_request_context("/"):
         db.session.connection()
         assert db.session().in_transaction()
