@@ -3,12 +3,12 @@
 import secrets
 from typing import Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, request, url_for
 
 from aegis_web.errors import Conflict
 from aegis_web.jobs import queries
 from aegis_web.jobs.actions import JobGone
-from aegis_web.jobs.filters import is_number
+from aegis_web.jobs.filters import JobFilter, is_number
 from aegis_web.jobs.models import Job
 from aegis_web.web.pages import render
 from aegis_web.web.zones import tell_page_zone
@@ -49,6 +49,11 @@ def runnable(job_id: int) -> tuple[Job, Any]:
     if function is None:
         raise Conflict(f"This job is broken and cannot run: {job.problem} Edit it first.")
     return job, function
+
+
+def list_url(chosen: JobFilter) -> str:
+    """Where that list is."""
+    return url_for("jobs.index", **chosen.to_args())
 
 
 def new_key() -> str:

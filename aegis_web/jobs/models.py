@@ -197,3 +197,13 @@ class JobVersion(Model):
     made_by: Mapped[str]
     note: Mapped[str] = mapped_column(default="")  # why, in the words of who made it
     definition: Mapped[dict[str, Any]] = mapped_column(Document)  # by column; secrets encrypted
+
+
+class SavedView(Model):
+    """A filter of the list of jobs that somebody keeps under a name, for themselves."""
+
+    __tablename__ = "saved_views"
+
+    account_id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    args: Mapped[dict[str, str]] = mapped_column(Document)  # filters.JobFilter.to_args()

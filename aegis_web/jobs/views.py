@@ -3,6 +3,7 @@
 from typing import Any
 
 from flask import Response, flash, request, url_for
+from flask_security import current_user
 
 from aegis_web.accounts.session import current_actor
 from aegis_web.clock import utc_now
@@ -10,10 +11,20 @@ from aegis_web.errors import Invalid
 from aegis_web.jobs import actions, queries
 from aegis_web.jobs import audit_views as _audit_views  # noqa: F401  (its routes)
 from aegis_web.jobs import repair_views as _repair_views  # noqa: F401  (its routes)
+from aegis_web.jobs import saved_view_views as _saved_view_views  # noqa: F401  (its routes)
 from aegis_web.jobs import trial_views as _trial_views  # noqa: F401  (its routes)
 from aegis_web.jobs import version_views as _version_views  # noqa: F401  (its routes)
 from aegis_web.jobs.actions import JobGone, StaleEdit
-from aegis_web.jobs.addresses import ONE, bp, find, fragment, grouped_services, new_key, runnable
+from aegis_web.jobs.addresses import (
+    ONE,
+    bp,
+    find,
+    fragment,
+    grouped_services,
+    list_url,
+    new_key,
+    runnable,
+)
 from aegis_web.jobs.bulk_views import undo_offer
 from aegis_web.jobs.compare import argument_texts, differences
 from aegis_web.jobs.filters import JobFilter
@@ -33,6 +44,7 @@ from aegis_web.jobs.outlook import outlook
 from aegis_web.jobs.pause_form import LASTING_WORDS, read_pause
 from aegis_web.jobs.policy_words import policy_sentences
 from aegis_web.jobs.queries import RunMark
+from aegis_web.jobs.saved_views import views_of
 from aegis_web.jobs.screens import (
     catch_up_choice,
     dropped_words,
@@ -69,6 +81,10 @@ def index() -> Response:
         undo=undo_offer(request.args["undo"]) if whole and "undo" in request.args else None,
         tags=queries.all_tags() if whole else (),
         owners=queries.all_owners() if whole else (),
+        views=[
+            (name, list_url(view), view.to_args() == chosen.first_page().to_args())
+            for name, view in views_of(int(current_user.id))
+        ],
         sort_url=lambda order: page_url(chosen.ordered(order)),
         services=grouped_services() if whole else {},
         **row_tools(),
@@ -241,7 +257,7 @@ def row_tools() -> dict[str, Any]:
 
 def page_url(chosen: JobFilter | None) -> str | None:
     """Where that page of the list is."""
-    return None if chosen is None else url_for("jobs.index", **chosen.to_args())
+    return None if chosen is None else list_url(chosen)
 
 
 def title_of(service: str) -> str:

@@ -160,8 +160,8 @@ def _spark_bar(run: SparkRun, slot: int, longest: float) -> Bar:
         height = SPARK_HEIGHT - FULL_HEIGHT_TOP
         return Bar(x, FULL_HEIGHT_TOP, BAR_WIDTH, height, kind, title, notch=True)
     room = SPARK_HEIGHT - SPARK_TOP - SPARK_LEAST
-    height = round(SPARK_LEAST + room * (run.seconds or 0) / longest, 1)
-    return Bar(x, round(SPARK_HEIGHT - height, 1), BAR_WIDTH, height, kind, title)
+    height = round(SPARK_LEAST + room * (run.seconds or 0) / longest)  # whole: 600 on a page
+    return Bar(x, SPARK_HEIGHT - height, BAR_WIDTH, height, kind, title)
 
 
 def _spark_label(counted: Mapping[str, int]) -> str:

@@ -27,7 +27,7 @@ def test_htmx_gets_a_message_and_keeps_its_target(client: FlaskClient, status: i
     answer = client.get(f"/abort/{status}", headers=PART)
     assert answer.status_code == status
     assert answer.headers["HX-Reswap"] == "none"
-    assert 'hx-swap-oob="innerHTML:#flash"' in answer.text
+    assert 'hx-swap-oob="beforeend:#flash"' in answer.text
     assert PROBLEMS[status].title in answer.text
     assert "<html" not in answer.text
 
