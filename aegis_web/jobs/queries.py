@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from statistics import median
 from typing import Any, cast
 
 from flask import current_app
@@ -80,6 +81,13 @@ class JobRow:
         """The run that says how the job does: one that goes, else the last that told."""
         newest = reversed(self.runs)
         return next((run for run in newest if run.status in (*OPEN, *TELLING)), None) or self.last
+
+    @property
+    def usual_seconds(self) -> float | None:
+        """How long its good runs usually take: the median of those among `runs`."""
+        good = (run for run in self.runs if run.status == RunStatus.SUCCEEDED)
+        took = [run.seconds for run in good if run.seconds is not None]
+        return median(took) if took else None
 
     @property
     def last(self) -> RunMark | None:

@@ -4,7 +4,6 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from statistics import median
 from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Integer, case, func, select, type_coerce
@@ -24,7 +23,6 @@ SLOTS = 480  # in a day: at the usual width one is two pixels wide
 AHEAD = timedelta(hours=6)  # how far what is planned is drawn
 PLANNED = 36  # fire times to come of one job that are drawn one by one; more are one stretch
 OPEN = (RunStatus.QUEUED, RunStatus.RUNNING)
-RAN = (RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.TIMED_OUT, RunStatus.LOST)
 
 
 @dataclass(frozen=True)
@@ -109,7 +107,7 @@ def timeline(day: date, zone: tzinfo, wanted: JobFilter) -> DayPage:
     skips = skips_of(ids) if start <= now < end else {}
     jobs = []
     for row in page.rows:
-        usual = usual_seconds(row)
+        usual = row.usual_seconds
         plans: tuple[Plan, ...] = ()
         if start <= now < end:
             plans = planned(row, usual, now, end, skips.get(row.id, {}))
@@ -205,9 +203,3 @@ def planned(
             found.append(Plan(following, following + lasts, 1))
         following = job.trigger.next_after(following)
     return tuple(found)
-
-
-def usual_seconds(job: JobRow) -> float | None:
-    """The median of the job's last runs that ended by themselves."""
-    took = [run.seconds for run in job.runs if run.status in RAN and run.seconds is not None]
-    return median(took) if took else None
