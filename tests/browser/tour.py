@@ -36,7 +36,7 @@ def create_job(page: Page, server: Server, service: str, name: str, cron: str) -
     page.get_by_label("Name", exact=False).first.fill(name)
     page.get_by_label("Cron expression").fill(cron)
     page.get_by_role("button", name="Create job").click()
-    expect(page.get_by_role("heading", name=name)).to_be_visible()
+    page.wait_for_url(re.compile(r"/jobs/\d+$"))
     return int(page.url.rpartition("/")[2])
 
 

@@ -65,9 +65,10 @@ def minutes_ago_at(node: EngineNode, place: int) -> datetime:
 
 def test_the_latest_allowed_fire_time_is_caught_up(make_node: MakeNode) -> None:
     node = make_node(start=False)
-    calendar = add_calendar(node, period(minutes_ago(2), minutes_ago(-60)))
+    barred = minutes_ago(2)
+    calendar = add_calendar(node, period(barred, barred + timedelta(hours=1)))
     job = node.add(functions.note, every(60), calendar_id=calendar)
-    node.make_due(job, minutes_ago(4))
+    node.make_due(job, barred - timedelta(minutes=2))
     node.scheduler.start()
     run = wait_until(lambda: node.runs(RunStatus.SUCCEEDED))[0]
     assert run.fire_at == minutes_ago_at(node, 1)

@@ -238,7 +238,7 @@ def test_the_page_is_accessible_and_fits(app: Flask, open_signed_in: OpenPage) -
     page = open_signed_in("/feeds")
     assert_accessible_and_fits(page)
     page.get_by_label("Who reads it").fill("Ann's phone")
-    page.get_by_label("Jobs").select_option("shop")
+    page.get_by_label("Jobs", exact=True).select_option("shop")
     page.get_by_role("button", name="Make the feed").click()
     page.get_by_role("button", name="Copy address").wait_for()
     assert_accessible_and_fits(page)

@@ -47,7 +47,7 @@ def test_an_edit_is_told_field_by_field_with_its_reason(
     later, changed, created = told(admin, job)
     assert "up to 2 times, 1m later. It is tried again up to 2 times, 5m later." in later
     assert "Created" in created
-    assert "Changed Tue 10 Mar 2026, 12:00 UTC" in changed
+    assert "Changed Tue 10 Mar 2026, 13:00 CET" in changed
     assert "alice@example.org The board asked" in changed
     assert "Owner Team Blue –" in changed
     assert (

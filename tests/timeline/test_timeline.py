@@ -139,8 +139,8 @@ def test_days_and_pages_are_turned_and_the_filter_stays(any_app: Flask, admin: B
 
 def test_only_today_looks_again(any_app: Flask, admin: Browser) -> None:
     add_job(any_app)
-    assert 'hx-trigger="every 15s"' in text_of(admin.get("/timeline"))
-    assert "every 15s" not in text_of(admin.get("/timeline?day=2026-03-09"))
+    assert 'data-poll="15"' in text_of(admin.get("/timeline"))
+    assert "data-live=" not in text_of(admin.get("/timeline?day=2026-03-09"))
 
 
 @pytest.mark.parametrize("day", ["x", "2026-02-30", "0001-01-01", "9999-12-31", "2026-03-10T00"])
