@@ -1,5 +1,6 @@
 """The list of jobs, the page of one job, and what can be done with it."""
 
+from datetime import datetime
 from typing import Any
 
 from flask import Response, flash, request, url_for
@@ -56,7 +57,7 @@ from aegis_web.web.charts import Sparkline, SparkRun, duration_chart, sparkline
 from aegis_web.web.errors import answer, described
 from aegis_web.web.formats import short_clock
 from aegis_web.web.pages import finish_reading, go_to, is_htmx, render, wants_fragment
-from aegis_web.web.zones import viewer_zone
+from aegis_web.web.zones import shown_zone, viewer_zone
 
 RUNS_SHOWN = 20
 FORM_POSTS = frozenset({"jobs.update", "jobs.redraw_edit"})
@@ -168,7 +169,7 @@ def skip(job_id: int) -> Response:
     """Let one of the next fire times pass without a run."""
     fire_at, reason = read_fire_time(request.form), one_line(request.form.get("reason", ""))
     actions.skip_run(job_id, fire_at, current_actor(), reason)
-    return after_change(job_id, f"{short_clock(fire_at)} will be skipped.")
+    return after_change(job_id, f"{named(job_id, fire_at)} will be skipped.")
 
 
 @bp.post(f"{ONE}/unskip")
@@ -176,7 +177,12 @@ def unskip(job_id: int) -> Response:
     """Let a fire time that was to be skipped run after all."""
     fire_at = read_fire_time(request.form)
     actions.unskip_run(job_id, fire_at, current_actor())
-    return after_change(job_id, f"{short_clock(fire_at)} will run after all.")
+    return after_change(job_id, f"{named(job_id, fire_at)} will run after all.")
+
+
+def named(job_id: int, fire_at: datetime) -> str:
+    """A fire time as the job's page names it."""
+    return short_clock(fire_at, shown_zone(find(job_id).zone))
 
 
 @bp.post(f"{ONE}/clone")
