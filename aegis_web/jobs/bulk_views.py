@@ -7,14 +7,14 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 
 from aegis_web.accounts.session import current_actor
 from aegis_web.errors import Conflict, Invalid
-from aegis_web.jobs import bulk, queries
+from aegis_web.jobs import bulk
 from aegis_web.jobs.addresses import bp, new_key
 from aegis_web.jobs.bulk import MOST, Outcome, Verb
 from aegis_web.jobs.filters import is_number
 from aegis_web.jobs.forms import one_line, read_request_key
+from aegis_web.jobs.listing import JobRow, job_rows
 from aegis_web.jobs.models import CatchUp
 from aegis_web.jobs.policy_words import CATCH_UP_WORDS
-from aegis_web.jobs.queries import JobRow
 from aegis_web.web.pages import go_to, render
 
 UNDO_SECONDS = 30
@@ -125,7 +125,7 @@ def chosen(numbers: list[str]) -> tuple[JobRow, ...]:
     """The live jobs of these numbers, by name. Raises: Invalid for too many."""
     if len(numbers) > MOST:
         raise Invalid({"job": f"At most {MOST} jobs can be changed at once. Choose fewer."})
-    return queries.job_rows({int(number) for number in numbers if is_number(number)})
+    return job_rows({int(number) for number in numbers if is_number(number)})
 
 
 def signer() -> URLSafeTimedSerializer:

@@ -15,6 +15,7 @@ from aegis_web.errors import Invalid
 from aegis_web.jobs.crowding import Crowd, crowd_at
 from aegis_web.jobs.filters import is_number
 from aegis_web.jobs.groups import group_limits
+from aegis_web.jobs.listing import JobRow
 from aegis_web.jobs.models import CatchUp, JobState
 from aegis_web.jobs.policy_form import PolicyFields, placeholders
 from aegis_web.jobs.policy_words import (
@@ -26,7 +27,7 @@ from aegis_web.jobs.policy_words import (
     PRIORITY_WORDS,
     Shared,
 )
-from aegis_web.jobs.queries import JobRow, next_times
+from aegis_web.jobs.queries import next_times
 from aegis_web.jobs.trigger_form import PRESETS, UNITS, TriggerFields
 from aegis_web.registry import ServiceFunction
 from aegis_web.web.formats import short_clock

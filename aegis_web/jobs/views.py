@@ -40,11 +40,11 @@ from aegis_web.jobs.forms import (
     run_form_of,
     typed_form,
 )
+from aegis_web.jobs.listing import RunMark, job_rows, list_jobs
 from aegis_web.jobs.models import CatchUp, Job
 from aegis_web.jobs.outlook import outlook
 from aegis_web.jobs.pause_form import LASTING_WORDS, read_pause
 from aegis_web.jobs.policy_words import policy_sentences
-from aegis_web.jobs.queries import RunMark
 from aegis_web.jobs.saved_views import views_of
 from aegis_web.jobs.screens import (
     catch_up_choice,
@@ -67,7 +67,7 @@ FORM_POSTS = frozenset({"jobs.update", "jobs.redraw_edit"})
 def index() -> Response:
     """The list of jobs through the filter in the URL."""
     chosen = JobFilter.from_args(request.args)
-    page = queries.list_jobs(chosen)
+    page = list_jobs(chosen)
     whole = not wants_fragment()
     return render(
         "jobs/index.html",
@@ -140,7 +140,7 @@ def menu(job_id: int) -> Response:
     if not is_htmx():
         return go_to(url_for("jobs.show", job_id=find(job_id).id))
     find(job_id)
-    return fragment("jobs/_menu.html", row=queries.job_rows([job_id])[0], **row_tools())
+    return fragment("jobs/_menu.html", row=job_rows([job_id])[0], **row_tools())
 
 
 @bp.post(f"{ONE}/pause")
@@ -244,7 +244,7 @@ def after_change(job_id: int, words: str) -> Response:
     """The job's page, or its row where the list asked."""
     if wants_fragment():
         finish_reading()  # what this request has read is older than the change
-        rows = queries.job_rows([job_id])
+        rows = job_rows([job_id])
         return fragment("jobs/_row.html", row=rows[0], focused=True, **row_tools())
     flash(words, "success")
     return go_to(url_for("jobs.show", job_id=job_id))

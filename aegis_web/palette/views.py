@@ -6,7 +6,7 @@ from flask import Blueprint, Response, request, url_for
 
 from aegis_web.accounts.preferences import CHOICES
 from aegis_web.jobs.filters import JobFilter
-from aegis_web.jobs.queries import list_jobs
+from aegis_web.jobs.listing import list_jobs
 from aegis_web.pauses.queries import current_pause
 from aegis_web.web.navigation import navigation
 from aegis_web.web.pages import go_to, render, wants_fragment

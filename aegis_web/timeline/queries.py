@@ -12,8 +12,8 @@ from sqlalchemy import cast as cast_sql
 from aegis_web.clock import MICROSECOND, from_us, to_us, utc_now
 from aegis_web.extensions import db
 from aegis_web.jobs.filters import JobFilter
+from aegis_web.jobs.listing import JobRow, list_jobs
 from aegis_web.jobs.models import JobState
-from aegis_web.jobs.queries import JobRow, list_jobs
 from aegis_web.jobs.skips import skips_of
 from aegis_web.runs.models import Kind, Run, RunStatus
 from aegis_web.runs.search import first_since

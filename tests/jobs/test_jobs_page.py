@@ -11,7 +11,7 @@ from flask import Flask
 from aegis_web.database import WRITE
 from aegis_web.engine.ledger.finish import keep_results
 from aegis_web.extensions import db, transaction
-from aegis_web.jobs import queries
+from aegis_web.jobs import listing, queries
 from aegis_web.jobs.filters import JobFilter
 from aegis_web.jobs.models import JobState
 from aegis_web.runs.models import Run, RunStatus
@@ -50,7 +50,7 @@ def add_runs(app: Flask, job_id: int, *statuses: RunStatus) -> None:
 
 def names(app: Flask, wanted: JobFilter | None = None, size: int = 50) -> list[str]:
     with app.test_request_context():
-        return [row.name for row in queries.list_jobs(wanted or JobFilter(), size).rows]
+        return [row.name for row in listing.list_jobs(wanted or JobFilter(), size).rows]
 
 
 def test_without_jobs_it_says_what_a_job_is(app: Flask, admin: Browser) -> None:
@@ -138,15 +138,15 @@ def test_pages_show_each_job_once_in_both_directions(
             change(app, job_id, problem="broken")
     everything = names(app, JobFilter(order=order))
     with app.test_request_context():
-        first = queries.list_jobs(JobFilter(order=order), 3)
+        first = listing.list_jobs(JobFilter(order=order), 3)
         assert first.newer is None
         assert first.older
-        second = queries.list_jobs(through_url(first.older), 3)
+        second = listing.list_jobs(through_url(first.older), 3)
         assert second.older
-        third = queries.list_jobs(through_url(second.older), 3)
+        third = listing.list_jobs(through_url(second.older), 3)
         assert third.older is None
         assert third.newer
-        back = queries.list_jobs(through_url(third.newer), 3)
+        back = listing.list_jobs(through_url(third.newer), 3)
     pages = [[row.name for row in page.rows] for page in (first, second, third)]
     assert [name for page in pages for name in page] == everything
     assert [row.name for row in back.rows] == pages[1]
@@ -200,12 +200,12 @@ def test_it_works_on_both_databases(any_app: Flask) -> None:
             create_job(definition(name, tags=tags), ALICE)
     with any_app.test_request_context():
         assert queries.all_tags() == ["billing", "ops"]
-        page = queries.list_jobs(JobFilter(tag="billing"), 1)
+        page = listing.list_jobs(JobFilter(tag="billing"), 1)
         assert [row.name for row in page.rows] == ["Two"]
-        first = queries.list_jobs(JobFilter(text="o"), 1)
+        first = listing.list_jobs(JobFilter(text="o"), 1)
         assert first.older
-        assert len(queries.list_jobs(first.older, 1).rows) == 1
-        assert len(queries.job_rows([row.id for row in first.rows])) == 1
+        assert len(listing.list_jobs(first.older, 1).rows) == 1
+        assert len(listing.job_rows([row.id for row in first.rows])) == 1
 
 
 def test_the_number_of_queries_does_not_grow_with_the_jobs(
@@ -238,7 +238,7 @@ def test_only_the_last_twenty_runs_are_drawn(app: Flask, make_job: MakeJob) -> N
     job_id = make_job()
     add_runs(app, job_id, *[RunStatus.FAILED] * 5, *[RunStatus.SUCCEEDED] * 20)
     with app.test_request_context():
-        (row,) = (row for row in queries.list_jobs(JobFilter()).rows if row.id == job_id)
+        (row,) = (row for row in listing.list_jobs(JobFilter()).rows if row.id == job_id)
     assert [run.status for run in row.runs] == [RunStatus.SUCCEEDED] * 20
     assert row.last
     assert row.last.seconds == 3

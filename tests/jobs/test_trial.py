@@ -5,7 +5,7 @@ from typing import Any
 from flask import Flask
 
 from aegis_web.extensions import transaction
-from aegis_web.jobs import queries
+from aegis_web.jobs import listing
 from aegis_web.jobs.filters import JobFilter
 from aegis_web.jobs.models import JobState
 from aegis_web.runs.models import Kind, RunDetails
@@ -35,7 +35,7 @@ def test_a_trial_is_one_run_with_the_typed_arguments_and_no_job(app: Flask, admi
     assert f'hx-get="/jobs/try/{run.id}"' in part  # and it asks how it goes
     with app.test_request_context():
         assert "Trial: Send a report" not in {
-            row.name for row in queries.list_jobs(JobFilter()).rows
+            row.name for row in listing.list_jobs(JobFilter()).rows
         }
     assert [job.state for job in jobs(app) if job.name.startswith("Trial")] == [JobState.FINISHED]
     assert "· trial" in text_of(admin.get("/runs"))
