@@ -22,6 +22,7 @@ from aegis_web.jobs.definition import NAME_LIMIT, Definition, text_error
 from aegis_web.jobs.groups import put_group
 from aegis_web.jobs.models import Calendar, CatchUp, Job, JobVersion, Origin
 from aegis_web.jobs.queries import registry, vault
+from aegis_web.jobs.repeats import made_already, saved_already
 from aegis_web.registry import ServiceFunction
 
 ARGUMENT = "arg."  # before the name of an argument, where errors are by field
@@ -49,15 +50,18 @@ class StaleEdit(Conflict):
         self.current = current
 
 
-def create_job(wanted: Definition, actor: Actor) -> int:
-    """Store a new user job; its number.
+def create_job(wanted: Definition, actor: Actor, *, once: bool = False) -> int:
+    """Store a new user job; its number. With `once` a form sent again gives the same job again.
 
     Raises: Invalid by field, for a name that is taken too.
     """
     function, arguments = _checked(wanted)
+    values = _values(wanted, function.name, arguments)
     for _ in range(TRIES):
         try:
             with transaction() as session:
+                if once and (made := made_already(session, values, wanted.group_limit, actor)):
+                    return made
                 refuse_taken_name(session, wanted.name)
                 refuse_missing_calendar(session, wanted.calendar_id)
                 put_group(session, wanted.group_name, wanted.group_limit, actor)
@@ -73,16 +77,17 @@ def update_job(
 ) -> list[datetime]:
     """Give a job a new definition, if it still is at `revision`; `note` says why.
 
+    The same form, sent again, finds itself saved.
     Gives the fire times that were to be skipped and are none any more.
     Raises: JobGone; StaleEdit when somebody else changed the job; Invalid by field.
     """
     refuse_long_note(note)
     function, arguments = _checked(wanted)
-    values = {name: getattr(wanted, name) for name in DEFINITION}
-    values |= {"service": function.name, "arguments": arguments}
-    values |= {name: list(getattr(wanted, name)) for name in ("tags", "retry_errors")}
+    values = _values(wanted, function.name, arguments)
     with transaction() as session:
         job = locked(session, job_id)
+        if saved_already(session, job, revision, values, wanted.group_limit, actor):
+            return []
         if job.revision != revision:
             session.expunge(job)
             raise StaleEdit(job)
@@ -308,6 +313,13 @@ def _new_job(
         tags=wanted.tags,
         **wanted.policies,
     )
+
+
+def _values(wanted: Definition, service: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """What a job is to say, by its columns; the trigger as a value."""
+    values = {name: getattr(wanted, name) for name in DEFINITION}
+    values |= {name: list(getattr(wanted, name)) for name in ("tags", "retry_errors")}
+    return values | {"service": service, "arguments": arguments}
 
 
 def _checked(wanted: Definition) -> tuple[ServiceFunction, dict[str, Any]]:

@@ -57,7 +57,7 @@ def create() -> Response:
     if form.wanted is None:
         return job_page(form, status=422)
     try:
-        job_id = actions.create_job(form.wanted, current_actor())
+        job_id = actions.create_job(form.wanted, current_actor(), once=True)
     except Invalid as invalid:
         return job_page(form.with_errors(invalid.errors), status=422)
     flash(f"Created the job “{form.wanted.name}”.", "success")

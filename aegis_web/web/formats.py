@@ -32,7 +32,7 @@ def init_app(app: Flask) -> None:
         microseconds,
     ):
         app.add_template_filter(form, form.__name__)
-    for function in (own_zone, viewer_zone, shown_zone, zones, look_of, word_of):
+    for function in (utc_now, own_zone, viewer_zone, shown_zone, zones, look_of, word_of):
         app.add_template_global(function, function.__name__)
 
 

@@ -1,5 +1,13 @@
-// Relative times stay true while the page is open; the words are those of web/formats.py.
+// Relative times stay true while the page is open; the words are those of web/formats.py. They are
+// told by the server's clock, for the viewer's may be wrong by a day.
 const MINUTE = 60, HOUR = 3600, DAY = 86400;
+const DRIFT = 2000; // milliseconds: an answer says its time in whole seconds, and is a while on its way
+
+let ahead = 0; // milliseconds by which the viewer's clock is wrong
+
+function heed(said, heard = Date.now()) {
+  if (Math.abs(heard - ahead - said) > DRIFT) ahead = heard - said;
+}
 
 function oneUnit(seconds) {
   if (seconds < MINUTE) return `${Math.floor(seconds)} s`;
@@ -24,10 +32,15 @@ function relative(instant, now) {
 function refresh() {
   if (document.hidden) return;
   for (const time of document.querySelectorAll("time[data-relative]")) {
-    const text = relative(Date.parse(time.dateTime), Date.now());
+    const text = relative(Date.parse(time.dateTime), Date.now() - ahead);
     if (time.textContent !== text) time.textContent = text;
   }
 }
 
+const opened = performance.getEntriesByType("navigation")[0]?.responseStart ?? 0;
+heed(Number(document.documentElement.dataset.now), Date.now() - performance.now() + opened);
+document.addEventListener("htmx:after:request", (event) => {
+  heed(Date.parse(event.detail.ctx.response?.headers.get("date")));
+});
 setInterval(refresh, 30000);
 document.addEventListener("visibilitychange", refresh);

@@ -35,3 +35,9 @@ def count_slowly(until: int = 600) -> int:
 def break_down() -> None:
     """Fail, to show how that looks."""
     raise ValueError("invoice INV-20931 has no number")
+
+
+def spin() -> None:
+    """Run away: it never ends and never looks up."""
+    while True:
+        pass

@@ -107,6 +107,7 @@ def test_a_broken_job_is_listed_first_and_once(app: Flask, admin: Browser) -> No
     assert shown.count("Zebra") == 1
     assert shown.index("Zebra") < shown.index("Failing")
     assert "any more" in shown
+    assert f'href="/jobs/{broken}/repair"' in shown
 
 
 def test_deleted_jobs_need_no_attention(app: Flask, admin: Browser) -> None:

@@ -131,6 +131,21 @@ def test_times_stay_true_in_the_words_of_the_server(address: str, page: Page) ->
         assert page.locator("time[data-relative]").first.inner_text() in wanted
 
 
+@pytest.mark.parametrize("days", [-1, 1])
+def test_a_viewer_s_wrong_clock_changes_no_words(address: str, page: Page, days: int) -> None:
+    def words() -> str:
+        page.evaluate(SET_TIME, (utc_now() - timedelta(minutes=3.5)).isoformat())
+        return page.locator("time[data-relative]").first.inner_text()
+
+    page.clock.install(time=utc_now() + timedelta(days=days))
+    page.goto(address)
+    assert words() == "3 min ago"
+    page.clock.set_system_time(utc_now())  # the viewer notices; the next answer says it anew
+    assert words() != "3 min ago"
+    page.evaluate("htmx.ajax('GET', location.href, {target: 'body', swap: 'none'})")
+    assert words() == "3 min ago"
+
+
 def test_a_refused_form_swaps_and_an_accepted_one_leads_on(
     address: str, open_page: OpenPage
 ) -> None:

@@ -1,0 +1,280 @@
+"""What people should not send and browsers should not do: no page breaks, and nothing is doubled.
+
+The address comes first among the arguments, so that the server outlives the pages.
+"""
+
+import json
+import re
+from collections import Counter, deque
+from datetime import timedelta
+from urllib.parse import parse_qsl, urldefrag, urlsplit
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Locator, Page, Route, expect
+from sqlalchemy import select
+
+from aegis_web.accounts.models import Account
+from aegis_web.audit.models import Actor, audit_entry
+from aegis_web.clock import utc_now
+from aegis_web.engine.versions import keep_version
+from aegis_web.extensions import transaction
+from aegis_web.feeds.models import Feed
+from aegis_web.jobs.models import Calendar, Job, JobSkip, JobState, Pause
+from aegis_web.runs.models import RunStatus
+from tests.browser.polyglots import POLYGLOTS
+from tests.runs.rows import add_attempts, add_job, add_log, add_run
+from tests.support.browsers import WIDTHS, OpenPage, assert_fits
+
+pytestmark = pytest.mark.browser
+MOST_PAGES, MOST_OF_A_KIND = 60, 2
+DIGITS = re.compile(r"[0-9a-f]{16,}|[0-9]+")
+RESOLVED = "links => links.map(a => new URL(a.getAttribute('href'), document.baseURI).href)"
+INJECTED = ", ".join(
+    (
+        "[data-pwned]", "[onerror]", "[onload]", "[onfocus]", "[onclick]", "[onmouseover]",
+        "[ontoggle]", "[style*=fixed]", "[href^='javascript' i]", "[href^='//']", "[action^='//']",
+        "script:not([src])", "style", "iframe", "object", "embed", "math", "marquee", "video",
+        "base", "meta[http-equiv]",
+    )
+)  # fmt: skip
+LISTS = (
+    "/", "/jobs", "/jobs/new", "/runs", "/timeline", "/forecast", "/ledger", "/failures",
+    "/calendars", "/feeds", "/backups", "/system", "/services", "/account",
+)  # fmt: skip
+
+
+def poison(app: Flask) -> None:
+    """Put the texts into the fields of the database, past all forms."""
+    everything, now = "\n".join(POLYGLOTS), utc_now()
+    with app.app_context(), transaction() as session:
+        calendar = Calendar(
+            name=POLYGLOTS[-2],
+            zone="UTC",
+            periods=[
+                {"name": text, "from": "2026-01-01T00:00", "until": "2099-01-01T00:00"}
+                for text in POLYGLOTS
+            ],
+        )
+        session.add(calendar)
+        for text in POLYGLOTS:
+            feed = Feed(name=text, tag=text, token_sha256=text, made_at=now, made_by=text)
+            session.add(feed)
+        session.flush()
+        calendar_id = calendar.id
+    for number, text in enumerate(POLYGLOTS):
+        job = add_job(
+            app,
+            text,
+            description=everything,
+            owner=text,
+            tags=[text[:50], "reports"],
+            arguments={"host": text, text: text},
+            service=text if number % 4 == 0 else "check_certificate",
+            problem=text if number % 4 == 0 else None,
+            state=JobState.PAUSED if number % 4 == 1 else JobState.ACTIVE,
+            pause_reason=text,
+            calendar_id=calendar_id if number % 4 == 2 else None,
+            created_by=text,
+            updated_by=text,
+        )
+        details = {"arguments": {text: text}, "result": json.dumps({text: everything})}
+        details |= {"traceback": f'  File "{text}", line 1\n    {everything}', "result_note": None}
+        told = {"progress_done": 1.0, "progress_total": 2.0, "progress_message": text}
+        when = now - timedelta(minutes=number)
+        run = add_run(app, job, RunStatus.FAILED, when, details, error=text, requested_by=text)
+        add_attempts(app, run, {"error": text, "traceback": everything})
+        add_log(
+            app, run, [f"{text.partition(' ')[0]} {text}", *(f"out {one}" for one in POLYGLOTS)]
+        )
+        soon = now + timedelta(seconds=1)
+        add_run(app, job, RunStatus.RUNNING, soon, told)
+    with app.app_context(), transaction() as session:
+        for job, text in zip(session.scalars(select(Job)).all(), POLYGLOTS, strict=False):
+            keep_version(session, job, now, Actor(text), note=text)
+            after = {"name": text, "reason": text, text: text}
+            session.add(audit_entry(Actor(text), "job.change", f"job:{job.id}", {}, after))
+            if job.next_run_at is not None:
+                skip = {"fire_at": job.next_run_at, "skipped_by": text, "reason": text}
+                session.merge(JobSkip(job_id=job.id, **skip))
+        session.add(Pause(from_at=now, reason=everything, paused_by=POLYGLOTS[3]))
+        session.scalars(select(Account)).unique().one().email = POLYGLOTS[4]
+
+
+def fill_the_forms(page: Page, address: str) -> None:
+    """Put the texts through real forms, as somebody with an account might."""
+    everything = "\n".join(POLYGLOTS)
+    page.goto(f"{address}/jobs/new?service=check_certificate")
+    texts = {
+        "name": f"By hand {POLYGLOTS[4]}", "owner": POLYGLOTS[5], "tags": POLYGLOTS[3],
+        "description": everything, "arg.host": POLYGLOTS[8], "cron": "0 2 * * *",
+    }  # fmt: skip
+    for name, text in texts.items():
+        page.locator(f"[name='{name}']").fill(text)
+    page.get_by_role("button", name="Create job").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text(texts["name"])
+    page.get_by_text("Give a reason for what you skip").click()
+    page.locator("#field-skip-reason").fill(POLYGLOTS[6])
+    page.get_by_role("button", name="Skip this one").first.click()
+    expect(page.locator("#jobs-live")).to_contain_text(POLYGLOTS[6])
+    page.get_by_role("link", name="Edit", exact=True).click()
+    page.locator("[name=owner]").fill(POLYGLOTS[7])
+    page.get_by_role("button", name="Save job").click()
+    page.get_by_label("Reason").fill(POLYGLOTS[9])
+    assert_nothing_injected(page)
+    page.get_by_role("button", name="Save these changes").click()
+    page.get_by_role("button", name="Pause…").click()
+    page.locator("#job-pause [name=reason]").fill(POLYGLOTS[10])
+    page.locator("#job-pause").get_by_role("button", name="Pause").click()
+    expect(page.locator("#jobs-live")).to_contain_text(POLYGLOTS[10])
+    page.goto(f"{address}/feeds")
+    page.locator("[name=name]").fill(POLYGLOTS[11])
+    page.get_by_role("button", name="Make").click()
+    expect(page.get_by_role("row", name=POLYGLOTS[11])).to_be_visible()
+
+
+def acknowledge_by_hand(page: Page, address: str) -> None:
+    page.goto(f"{address}/failures")
+    page.get_by_role("button", name="Acknowledge…").first.click()
+    page.locator("dialog[open] [name=note]").fill(POLYGLOTS[12])
+    page.locator("dialog[open]").get_by_role("button", name="Acknowledge").click()
+    known = page.get_by_role("region", name="Acknowledged")
+    expect(known).to_contain_text(POLYGLOTS[12])
+
+
+def crawl(page: Page, address: str) -> Counter[str]:
+    """Visit pages by their links, a few of each kind; how many of each there were."""
+    kinds: Counter[str] = Counter()
+    waiting, known = deque(["/"]), {"/"}
+    while waiting and kinds.total() < MOST_PAGES:
+        path = waiting.popleft()
+        kind = kind_of(path)
+        if kinds[kind] == (1 if "?" in kind else MOST_OF_A_KIND):
+            continue
+        kinds[kind] += 1
+        answer = page.goto(address + path)
+        assert answer is not None
+        assert answer.status < 500, path
+        page.evaluate("for (const fold of document.querySelectorAll('details')) fold.open = true")
+        assert_nothing_injected(page)
+        links = page.locator("a[href]:not([download])")
+        for href in links.evaluate_all(RESOLVED):
+            parts = urlsplit(urldefrag(href).url)
+            assert f"{parts.scheme}://{parts.netloc}" == address, f"{path} leads to {href}"
+            found = parts.path + (f"?{parts.query}" if parts.query else "")
+            if found not in known and not found.endswith((".ics", "/file")):
+                known.add(found)
+                waiting.append(found)
+    return kinds
+
+
+def kind_of(path: str) -> str:
+    """A path without its numbers, and the names of what stands in its query."""
+    parts = urlsplit(path)
+    names = sorted({name for name, _ in parse_qsl(parts.query, keep_blank_values=True)})
+    return DIGITS.sub("N", parts.path) + "".join(f"?{name}" for name in names)
+
+
+def assert_nothing_injected(page: Page) -> None:
+    """Fail when an element or an address stands in the page that only our texts speak of."""
+    found = page.locator(INJECTED).evaluate_all("found => found.map(one => one.outerHTML)")
+    assert not found, f"{page.url}\n" + "\n".join(found)
+
+
+def test_no_stored_text_becomes_part_of_a_page(
+    address: str, app: Flask, open_page: OpenPage, open_signed_in: OpenPage
+) -> None:
+    open_page.complaints.expect("409")  # type: ignore[attr-defined]  # broken jobs do not run
+    page = open_signed_in("/")
+    asked: list[str] = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.message), dialog.dismiss()))
+    fill_the_forms(page, address)
+    poison(app)
+    acknowledge_by_hand(page, address)
+    kinds = crawl(page, address)
+    assert {"/jobs/N", "/runs/N", "/jobs/N/edit", "/jobs/N/repair", "/failures"} <= kinds.keys()
+    page.goto(f"{address}/jobs")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("<")
+    expect(page.get_by_role("option").first).to_be_visible()
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="More actions for").first.click()
+    expect(page.get_by_role("link", name="Why did it not run?")).to_be_visible()
+    assert_nothing_injected(page)
+    assert not asked
+
+
+def test_pages_fit_whatever_they_hold(address: str, app: Flask, open_signed_in: OpenPage) -> None:
+    page = open_signed_in("/")
+    assert_all_fit(page, address, LISTS)
+    names = (
+        "W" * 200,
+        "שלום עולם " * 20,
+        "\u202e" + "ا" * 199,
+        "👩‍👩‍👧‍👦🏳️‍🌈" * 18,
+        "Zalgo" + "̷͉͝" * 65,
+    )
+    for number, name in enumerate(names):
+        words = {
+            "description": name * 9,
+            "owner": name,
+            "tags": [name[:50]] * 20,
+            "updated_by": name,
+        }
+        broken = {"problem": name} if number == 1 else {}
+        paused = {"state": JobState.PAUSED, "pause_reason": name * 2} if number == 2 else {}
+        job = add_job(app, name, **words, **broken, **paused)
+        run = add_run(app, job, RunStatus.FAILED, error=name * 2, requested_by=name)
+        add_run(app, job, RunStatus.RUNNING, details={"progress_message": name * 5})
+        of_job = (f"/jobs/{job}{rest}" for rest in ("", "/edit", "/versions", "/why"))
+        assert_all_fit(page, address, (f"/runs/{run}", *of_job))
+    add_log(app, run, ["info " + "x" * 1_000_000, "info after it"])
+    assert_all_fit(page, address, (f"/runs/{run}", *LISTS))
+    page.goto(f"{address}/runs/{run}")
+    expect(page.get_by_text("after it")).to_be_visible()
+
+
+def assert_all_fit(page: Page, address: str, paths: tuple[str, ...]) -> None:
+    """Fail when a page is wider than the window, on a phone and on a desk."""
+    for path in paths:
+        page.goto(address + path)
+        for width, height in WIDTHS.items():
+            page.set_viewport_size({"width": width, "height": height})
+            assert_fits(page)
+
+
+def lose_the_answer(route: Route) -> None:
+    """Let the server do what it is asked, and the network fail on the way back."""
+    route.fetch(max_redirects=0)
+    route.abort("connectionreset")
+
+
+def test_a_save_whose_answer_is_lost_can_be_repeated(
+    address: str, app: Flask, open_page: OpenPage, open_signed_in: OpenPage
+) -> None:
+    for expected in ("ERR_CONNECTION_RESET", "Failed to fetch"):
+        open_page.complaints.expect(expected)  # type: ignore[attr-defined]
+    page = open_signed_in("/jobs/new?service=check_certificate")
+    page.locator("[name=name]").fill("Made in a tunnel")
+    page.locator("[name='arg.host']").fill("example.org")
+    save_twice(page, f"{address}/jobs", page.get_by_role("button", name="Create job"))
+    expect(page.get_by_role("heading", name="Made in a tunnel")).to_be_visible()
+    job = page.url
+    page.goto(f"{job}/edit")
+    page.locator("[name=owner]").fill("Team Blue")
+    page.get_by_role("button", name="Save job").click()
+    save_twice(page, job, page.get_by_role("button", name="Save these changes"))
+    expect(page.get_by_text("Saved the job")).to_be_visible()
+    with app.app_context(), transaction() as session:
+        (made,) = session.scalars(select(Job).where(Job.name == "Made in a tunnel")).all()
+        assert (made.owner, made.revision) == ("Team Blue", 2)
+
+
+def save_twice(page: Page, url: str, button: Locator) -> None:
+    """Press the button, lose the answer, press it again."""
+    page.route(url, lose_the_answer)
+    button.click()
+    expect(page.locator("#network")).to_be_visible()
+    page.unroute(url)
+    button.click()
+    page.wait_for_url(re.compile(r"/jobs/\d+$"))
