@@ -301,6 +301,20 @@ def find_run(run_id: int) -> RunFacts:
     )
 
 
+def given_arguments(job_id: int, run_id: int) -> dict[str, Any] | None:
+    """The stored arguments given for that run of a job alone; None: the job's own. One query.
+
+    Raises: NotFound.
+    """
+    query = select(Run.id, RunDetails.arguments).where(Run.id == run_id, Run.job_id == job_id)
+    query = query.outerjoin(RunDetails, RunDetails.run_id == Run.id)
+    found = db.session.execute(query).one_or_none() if run_id <= LARGEST_KEY else None
+    if found is None:
+        raise not_found(run_id)
+    given: dict[str, Any] | None = found.arguments
+    return given
+
+
 def run_is_open(run_id: int) -> tuple[bool, str]:
     """Whether the run has yet to end, and the zone of its job. One query.
 

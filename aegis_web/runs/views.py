@@ -9,6 +9,7 @@ from aegis_web.accounts.session import current_actor
 from aegis_web.clock import utc_now
 from aegis_web.config import settings
 from aegis_web.runs.actions import Stopped, stop_run
+from aegis_web.runs.expected import expected_ends
 from aegis_web.runs.filters import RunFilter
 from aegis_web.runs.forms import KIND_WORDS, PERIOD_WORDS, read_filter, read_sequence
 from aegis_web.runs.log import last_lines, log_after, log_text
@@ -64,6 +65,7 @@ def show(run_id: int) -> Response:
         "runs/show.html",
         "runs/_run.html",
         run=run,
+        expected=expected_ends([(run.row, run.progress)]).get(run_id),
         output=None if wants_fragment() else last_lines(run_id),
         keep_logs_days=settings().keep_logs_days,
         logs_may_be_gone=run.row.started_at is not None and run.row.started_at < utc_now() - DAY,
