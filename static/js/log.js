@@ -1,6 +1,7 @@
 // The log of a run. It keeps its end in sight until the reader scrolls up, wraps long lines if asked to, and gets
 // earlier lines when the reader comes to its top, without moving what is being read.
 const NEAR = 24, EARLY = 600; // pixels
+const MOST = 100; // blocks of up to 100 lines: with more, scrolling gets slow, and the link opens a page of its own
 const WRAP = "log-wrap"; // remembered as long as the tab is open
 const pane = document.getElementById("run-log");
 const part = (name) => document.querySelector(`[data-log-${name}]`);
@@ -9,6 +10,7 @@ if (pane) {
   const follow = part("follow"), wrap = part("wrap"), jump = part("jump");
   const grows = () => document.querySelector("#run-log-poll[hx-get]") !== null;
   const atEnd = () => pane.scrollHeight - pane.scrollTop - pane.clientHeight <= NEAR;
+  const isFull = () => pane.childElementCount >= MOST;
   let following = grows(), last = 0, anchor, top;
 
   function show() {
@@ -27,7 +29,7 @@ if (pane) {
 
   function askForEarlier() {
     const link = document.querySelector("#run-log-earlier a");
-    if (!link || pane.scrollTop > EARLY || "asked" in link.dataset) return;
+    if (!link || pane.scrollTop > EARLY || isFull() || "asked" in link.dataset) return;
     link.dataset.asked = "";
     link.dispatchEvent(new Event("earlier"));
   }
@@ -45,6 +47,10 @@ if (pane) {
     last = pane.scrollTop;
     show();
   }, { passive: true });
+
+  document.addEventListener("click", (event) => {
+    if (isFull() && event.target.closest?.("#run-log-earlier")) event.stopImmediatePropagation();
+  }, { capture: true });
 
   document.addEventListener("htmx:before:swap", (event) => {
     if (!event.target.closest?.("#run-log-earlier")) return;
