@@ -162,7 +162,7 @@ def read_form(form: Any, now: datetime, job: Job | None = None) -> JobForm:
     else:
         stored = stored_arguments(job, function)
         values["arguments"], wrong, _ = function.parse_form(form, ARGUMENT, stored)
-        errors |= {f"{ARGUMENT}{name}": text for name, text in wrong.items()}
+        errors |= with_prefix(wrong)
     collect(errors, lambda: values.update(trigger=typed.trigger.read(now, stored_trigger(job))))
     trigger = values.get("trigger")
     read_policies = typed.policies.read
@@ -179,6 +179,7 @@ class RunForm:
 
     request_key: str
     controls: Sequence[Control]
+    again: int | None = None  # the run whose arguments it began with; None: the job's own
     errors: Mapping[str, str] = field(default_factory=dict)
     arguments: Mapping[str, Any] | None = field(default=None, repr=False)  # None: the job's own
 
@@ -188,17 +189,51 @@ class RunForm:
         return argument_labels(self.controls)
 
 
-def run_form_of(job: Job, function: ServiceFunction, request_key: str) -> RunForm:
-    """The form filled with the job's own arguments."""
-    return RunForm(request_key, function.controls(job.arguments, {}, ARGUMENT))
+def run_form_of(
+    function: ServiceFunction, request_key: str, stored: Mapping[str, Any], again: int | None
+) -> RunForm:
+    """The form filled with `stored` arguments: the job's own, or those of the run `again`."""
+    return RunForm(request_key, function.controls(stored, {}, ARGUMENT), again)
 
 
-def read_run_form(form: Any, job: Job, function: ServiceFunction, request_key: str) -> RunForm:
-    """The posted form with its arguments, or with what is wrong in them."""
-    values, wrong, typed = function.parse_form(form, ARGUMENT, job.arguments)
+def unfit_run_form(
+    function: ServiceFunction, request_key: str, stored: Mapping[str, Any], again: int | None
+) -> RunForm | None:
+    """The same form with what no longer fits in `stored`; None: all of it still does."""
+    try:
+        function.check(stored)
+    except Invalid as invalid:
+        controls = function.controls(stored, invalid.errors, ARGUMENT)
+        return RunForm(request_key, controls, again, with_prefix(invalid.errors))
+    return None
+
+
+def read_run_form(
+    form: Any,
+    function: ServiceFunction,
+    request_key: str,
+    stored: Mapping[str, Any],
+    again: int | None,
+) -> RunForm:
+    """The posted form with its arguments, or with what is wrong; secrets may stay as `stored`."""
+    values, wrong, typed = function.parse_form(form, ARGUMENT, stored)
     controls = function.controls(typed, wrong, ARGUMENT)
-    errors = {f"{ARGUMENT}{name}": text for name, text in wrong.items()}
-    return RunForm(request_key, controls, errors, None if wrong else values)
+    return RunForm(request_key, controls, again, with_prefix(wrong), None if wrong else values)
+
+
+def with_prefix(errors: Mapping[str, str]) -> dict[str, str]:
+    """Errors by parameter as errors by field."""
+    return {f"{ARGUMENT}{name}": text for name, text in errors.items()}
+
+
+def read_again(args: Any) -> int | None:
+    """The number of the run that is to be repeated; None where none is named. Raises: Invalid."""
+    text: str = args.get("again", "")
+    if not text:
+        return None
+    if text.isascii() and text.isdigit() and len(text) < 19:
+        return int(text)
+    raise Invalid({"again": "Give the number of a run, or leave it out."})
 
 
 def read_request_key(form: Any) -> str | None:

@@ -9,7 +9,7 @@ from aegis_web.jobs.actions import ARGUMENT
 from aegis_web.jobs.addresses import bp, find_or_none, new_key
 from aegis_web.jobs.forms import JobForm, read_request_key, stored_arguments, typed_form
 from aegis_web.jobs.models import Job
-from aegis_web.runs.log import last_lines
+from aegis_web.runs.log_pages import LogFilter, read_log
 from aegis_web.runs.queries import RunFacts, find_run
 from aegis_web.web.pages import finish_reading, go_to, render, wants_fragment
 
@@ -50,7 +50,14 @@ def trial_part(
     job: Job | None, *, status: int = 200, run: RunFacts | None = None, form: JobForm | None = None
 ) -> Response:
     """The part of the form that tries: its button, and what came of it or what is wrong."""
-    lines = last_lines(run.row.id, LINES).lines if run else ()
+    chosen = LogFilter()
     return render(
-        "jobs/_trial.html", status=status, job=job, run=run, lines=lines, form=form, new_key=new_key
+        "jobs/_trial.html",
+        status=status,
+        job=job,
+        run=run,
+        log=read_log(run.row.id, run.row.attempt, chosen, LINES) if run else None,
+        chosen=chosen,
+        form=form,
+        new_key=new_key,
     )

@@ -33,12 +33,14 @@ from aegis_web.jobs.form_views import job_page, posted_revision
 from aegis_web.jobs.forms import (
     RunForm,
     one_line,
+    read_again,
     read_fire_time,
     read_form,
     read_request_key,
     read_run_form,
     run_form_of,
     typed_form,
+    unfit_run_form,
 )
 from aegis_web.jobs.listing import RunMark, job_rows, list_jobs
 from aegis_web.jobs.models import CatchUp, Job
@@ -52,7 +54,7 @@ from aegis_web.jobs.screens import (
     list_poll,
     shared_things,
 )
-from aegis_web.runs.queries import runs_of_job
+from aegis_web.runs.queries import given_arguments, runs_of_job
 from aegis_web.web.charts import Sparkline, SparkRun, duration_chart, sparkline
 from aegis_web.web.errors import answer, described
 from aegis_web.web.formats import short_clock
@@ -204,22 +206,31 @@ def delete(job_id: int) -> Response:
 
 @bp.get(f"{ONE}/run")
 def run_with(job_id: int) -> Response:
-    """The form of a run with other arguments."""
+    """The form of a run with other arguments, filled with the job's own or those of a run."""
     job, function = runnable(job_id)
-    return run_page(job, run_form_of(job, function, new_key()))
+    again = read_again(request.args)
+    given = None if again is None else given_arguments(job_id, again)
+    stored = job.arguments if given is None else given
+    return run_page(job, run_form_of(function, new_key(), stored, again))
 
 
 @bp.post(f"{ONE}/run")
 def run(job_id: int) -> Response:
     """Run a job now, once for each request key, and go to the run."""
-    key = read_request_key(request.form) or new_key()
-    given = None
+    key, again = read_request_key(request.form) or new_key(), read_again(request.form)
+    given = None if again is None else given_arguments(job_id, again)
     if "custom" in request.form:
         job, function = runnable(job_id)
-        form = read_run_form(request.form, job, function, key)
+        stored = job.arguments if given is None else given
+        form = read_run_form(request.form, function, key, stored, again)
         if form.arguments is None:
             return run_page(job, form, status=422)
         given = dict(form.arguments)
+    elif given is not None:
+        job, function = runnable(job_id)
+        unfit = unfit_run_form(function, key, given, again)
+        if unfit is not None:
+            return run_page(job, unfit, status=422)
     run_id = actions.run_job(job_id, key, current_actor(), given)
     return go_to(url_for("runs.show", run_id=run_id))
 

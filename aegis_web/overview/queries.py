@@ -17,6 +17,7 @@ from aegis_web.extensions import db
 from aegis_web.jobs.models import Job, JobState, Origin
 from aegis_web.jobs.skips import skips_next
 from aegis_web.registry import Registry
+from aegis_web.runs.expected import Expected, expected_ends
 from aegis_web.runs.models import (
     BAD,
     TELLING,
@@ -56,6 +57,7 @@ class RunningRow:
 
     run: RunRow
     progress: RunProgress | None
+    expected: Expected | None  # when it should end; None: nobody knows
 
 
 @dataclass(frozen=True)
@@ -179,7 +181,7 @@ def failed_job(run: RunRow, state: str) -> Trouble:
 
 
 def running_now(limit: int) -> tuple[RunningRow, ...]:
-    """The runs that go right now, the longest first. One query."""
+    """The runs that go right now, the longest first. Two queries."""
     query = (
         row_query()
         .add_columns(RunDetails)
@@ -188,10 +190,12 @@ def running_now(limit: int) -> tuple[RunningRow, ...]:
         .order_by(Run.started_at, Run.id)
         .limit(limit)
     )
-    return tuple(
-        RunningRow(run_row(row), row.RunDetails and progress_of(row.RunDetails))
+    going = [
+        (run_row(row), row.RunDetails and progress_of(row.RunDetails))
         for row in db.session.execute(query)
-    )
+    ]
+    expected = expected_ends(going)
+    return tuple(RunningRow(run, progress, expected.get(run.id)) for run, progress in going)
 
 
 def count_open(status: RunStatus) -> int:

@@ -20,6 +20,7 @@ class Part:
 
     text: str
     style: str = ""  # CSS classes; "": plain
+    found: bool = False  # it is what was searched
 
 
 def parts_of(line: str) -> Iterator[Part]:

@@ -42,6 +42,7 @@ class AttemptRow:
     status: str  # the word: "timed_out"
     sentence: str | None  # why it was lost or cancelled
     started_at: datetime | None
+    finished_at: datetime | None
     seconds: float | None  # how long it took; None: it never began, or still goes
     error: str | None  # one line
     traceback: str | None
@@ -76,6 +77,7 @@ def attempt_row(attempt: Run | FormerAttempt, number: int, traceback: str | None
         status=RunStatus(attempt.status).name.lower(),
         sentence=None if attempt.reason is None else reason_sentence(attempt.reason),
         started_at=began,
+        finished_at=ended,
         seconds=None if began is None or ended is None else (ended - began).total_seconds(),
         error=None if attempt.error is None else inert(attempt.error),
         traceback=None if traceback is None else inert(traceback),

@@ -1,5 +1,6 @@
 """What people type about runs: the filter's form, as it was typed and as it is understood."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
@@ -8,8 +9,12 @@ from werkzeug.datastructures import MultiDict
 
 from aegis_web.errors import Invalid
 from aegis_web.runs.filters import PERIODS, STATUSES, RunFilter
+from aegis_web.runs.log import Place
+from aegis_web.runs.log_pages import LogFilter
 
 LARGEST_SEQUENCE = 2**31 - 1
+PLACE = re.compile(r"([0-9]{1,10})\.([0-9]{1,7})")
+FIND_LIMIT = 200  # characters
 LABELS = {
     "q": "Search",
     "status": "Status",
@@ -76,14 +81,38 @@ def local(instant: datetime | None, zone: tzinfo) -> str:
     return "" if instant is None else f"{instant.astimezone(zone):%Y-%m-%dT%H:%M}"
 
 
-def read_sequence(args: MultiDict[str, str]) -> int:
-    """The number of the last piece of a log that the page has; -1: none yet.
+def read_log_filter(args: MultiDict[str, str]) -> tuple[LogFilter, str | None]:
+    """Which lines of a log a URL asks for, and what is wrong with the text that is searched.
 
-    Raises: Invalid.
+    Raises: Invalid for anything that no form of ours sends.
     """
-    text = args.get("after", "-1")
-    if text == "-1":
-        return -1
-    if text.isascii() and text.isdigit() and len(text) < 11 and int(text) <= LARGEST_SEQUENCE:
+    find, error = args.get("find", ""), None
+    if len(find) > FIND_LIMIT:
+        find, error = "", f"Search for at most {FIND_LIMIT} characters, not {len(find)}."
+    chosen = LogFilter(
+        attempt=read_attempt(args.get("attempt", "")),
+        find=find if find.strip() else "",
+        only="only" in args and bool(find.strip()),
+        before=read_place("before", args.get("before", "")),
+        after=read_place("after", args.get("after", "")),
+    )
+    return chosen, error
+
+
+def read_attempt(text: str) -> int | None:
+    """The number of an attempt; None where none is named. Raises: Invalid."""
+    if not text:
+        return None
+    if text.isascii() and text.isdigit() and len(text) < 6 and int(text) > 0:
         return int(text)
-    raise Invalid({"after": "Give the number of a piece of the log, or leave it out."})
+    raise Invalid({"attempt": "Give the number of an attempt, or leave it out."})
+
+
+def read_place(name: str, text: str) -> Place | None:
+    """A place in a log such as "12.40"; None where none is named. Raises: Invalid."""
+    if not text:
+        return None
+    found = PLACE.fullmatch(text)
+    if found and int(found[1]) <= LARGEST_SEQUENCE:
+        return Place(int(found[1]), int(found[2]))
+    raise Invalid({name: "Give a place in the log such as 12.40, or leave it out."})

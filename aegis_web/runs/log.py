@@ -6,19 +6,17 @@ emphasis are kept (`ansi`), the rest is taken out; other control characters are 
 
 import re
 import zlib
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
-from sqlalchemy import Select, select
+from sqlalchemy import select
 
 from aegis_web.clock import from_us
-from aegis_web.engine.output import PIECES
 from aegis_web.extensions import db
 from aegis_web.runs.ansi import Part, parts_of
 from aegis_web.runs.models import RunLog
 
-SHOWN_LINES = 1000
 LEVELS = frozenset(
     {"debug", "info", "warning", "error", "critical", "out", "err", "cut", "attempt"}
 )
@@ -32,6 +30,16 @@ PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n"
 CONTROLS = PICTURES | {0x7F: 0x2421} | dict.fromkeys(range(0x80, 0xA0), 0xFFFD)
 
 
+class Place(NamedTuple):
+    """A place between two lines of a log; what follows a piece may be named by the next number."""
+
+    sequence: int  # of a piece
+    line: int  # how many lines of that piece come before it
+
+    def __str__(self) -> str:
+        return f"{self.sequence}.{self.line}"
+
+
 @dataclass(frozen=True)
 class LogLine:
     """One line of a run's output."""
@@ -39,6 +47,7 @@ class LogLine:
     at: datetime | None  # None: the line says nothing about its time
     level: str  # of LEVELS
     parts: tuple[Part, ...]  # its text in the looks that it asked for
+    place: Place | None = None  # before it; None where nobody asked
 
     @property
     def text(self) -> str:
@@ -47,44 +56,16 @@ class LogLine:
 
 
 @dataclass(frozen=True)
-class RunOutput:
-    """The last lines of a run's log, and what is known of the rest."""
+class Piece:
+    """What a run has said between two commits."""
 
-    lines: tuple[LogLine, ...]
-    hidden: int  # how many earlier lines are kept but not among `lines`
-    sequence: int  # of the last piece read; -1: there is none yet
-    beheaded: bool  # the beginning is no longer kept
-
-
-def log_after(run_id: int, sequence: int) -> tuple[list[LogLine], int]:
-    """The lines in the pieces after `sequence` (-1: all), and the last piece's number."""
-    pieces, last = pieces_after(run_id, sequence)
-    return [line for piece in pieces for line in lines_of(piece)], last
-
-
-def last_lines(run_id: int, limit: int = SHOWN_LINES) -> RunOutput:
-    """The last `limit` lines of a run's log. One query."""
-    query = pieces_query(run_id, -1)
-    rows = list(db.session.execute(query))
-    texts = [unpacked(row.lines) for row in rows]
-    total = sum(text.count("\n") for text in texts)
-    lines: list[LogLine] = []
-    for text in reversed(texts):
-        if len(lines) >= limit:
-            break
-        lines[:0] = lines_of(text)
-    lines = lines[-limit:]
-    return RunOutput(
-        lines=tuple(lines),
-        hidden=total - len(lines),
-        sequence=rows[-1].sequence if rows else -1,
-        beheaded=bool(rows) and rows[0].sequence % PIECES > 0,
-    )
+    sequence: int  # rises; each attempt has `PIECES` numbers of its own
+    lines: list[str]  # as they are stored
 
 
 def log_text(run_id: int) -> str:
     """The whole log as plain text, one line each: instant, level, text."""
-    lines, _ = log_after(run_id, -1)
+    lines = (line_of(line) for piece in pieces_of(run_id) for line in piece.lines)
     return "".join(
         f"{'' if line.at is None else line.at.isoformat(timespec='milliseconds')}"
         f" {line.level} {line.text}\n"
@@ -92,29 +73,19 @@ def log_text(run_id: int) -> str:
     )
 
 
-def pieces_after(run_id: int, sequence: int) -> tuple[Sequence[str], int]:
-    """The uncompressed pieces after `sequence`, and the last one's number."""
-    rows = list(db.session.execute(pieces_query(run_id, sequence)))
-    return [unpacked(row.lines) for row in rows], rows[-1].sequence if rows else sequence
-
-
-def pieces_query(run_id: int, sequence: int) -> Select[int, bytes]:
-    """The pieces of a log after `sequence`, in their order."""
-    return (
-        select(RunLog.sequence, RunLog.lines)
-        .where(RunLog.run_id == run_id, RunLog.sequence > sequence)
-        .order_by(RunLog.sequence)
-    )
+def pieces_of(run_id: int, begin: int = 0, end: int | None = None) -> list[Piece]:
+    """The pieces of a log from number `begin` on and before `end`, in order. One query."""
+    query = select(RunLog.sequence, RunLog.lines).order_by(RunLog.sequence)
+    query = query.where(RunLog.run_id == run_id, RunLog.sequence >= begin)
+    if end is not None:
+        query = query.where(RunLog.sequence < end)
+    rows = db.session.execute(query)
+    return [Piece(row.sequence, unpacked(row.lines).split("\n")[:-1]) for row in rows]
 
 
 def unpacked(piece: bytes) -> str:
     """One piece as text."""
     return zlib.decompress(piece).decode(errors="replace")
-
-
-def lines_of(piece: str) -> Iterable[LogLine]:
-    """The lines of one piece."""
-    return [line_of(line) for line in piece.split("\n")[:-1]]
 
 
 def line_of(line: str) -> LogLine:

@@ -154,6 +154,19 @@ class RunProgress:
 
 
 @dataclass(frozen=True)
+class Standing:
+    """What a part of a run's page needs to know of the run."""
+
+    is_open: bool  # it has yet to end
+    attempt: int  # the newest
+    zone: str  # of its job
+
+    def may_say_more(self, attempt: int | None) -> bool:
+        """Whether the log of that attempt (None: of the run) may still grow."""
+        return self.is_open and attempt in (None, self.attempt)
+
+
+@dataclass(frozen=True)
 class RunFacts:
     """One run as its own page shows it."""
 
@@ -182,6 +195,15 @@ class RunFacts:
     def stopping(self) -> str:
         """What Stop does to it."""
         return STOP_WORDS[self.lane]
+
+    def attempt_numbered(self, number: int | None) -> int:
+        """That attempt; None: the newest that has begun. Raises: NotFound."""
+        newest = self.row.attempt
+        if number is None:
+            return newest - 1 if self.waits_to_retry and newest > 1 else newest
+        if number > newest:
+            raise NotFound(f"Run {self.row.id} has no attempt {number}; its newest is {newest}.")
+        return number
 
     @property
     def waits_to_retry(self) -> bool:
@@ -307,18 +329,32 @@ def find_run(run_id: int) -> RunFacts:
     )
 
 
-def run_is_open(run_id: int) -> tuple[bool, str]:
-    """Whether the run has yet to end, and the zone of its job. One query.
+def given_arguments(job_id: int, run_id: int) -> dict[str, Any] | None:
+    """The stored arguments given for that run of a job alone; None: the job's own. One query.
+
+    Raises: NotFound.
+    """
+    query = select(Run.id, RunDetails.arguments).where(Run.id == run_id, Run.job_id == job_id)
+    query = query.outerjoin(RunDetails, RunDetails.run_id == Run.id)
+    found = db.session.execute(query).one_or_none() if run_id <= LARGEST_KEY else None
+    if found is None:
+        raise not_found(run_id)
+    given: dict[str, Any] | None = found.arguments
+    return given
+
+
+def find_standing(run_id: int) -> Standing:
+    """How far a run is and in which zone its job lives. One query.
 
     Raises: NotFound.
     """
     found = None
     if run_id <= LARGEST_KEY:
-        query = select(Run.status, Job.zone).join(Job, Job.id == Run.job_id)
+        query = select(Run.status, Run.attempt, Job.zone).join(Job, Job.id == Run.job_id)
         found = db.session.execute(query.where(Run.id == run_id)).one_or_none()
     if found is None:
         raise not_found(run_id)
-    return found.status < RunStatus.SUCCEEDED, found.zone
+    return Standing(found.status < RunStatus.SUCCEEDED, found.attempt, found.zone)
 
 
 def not_found(run_id: int) -> NotFound:

@@ -9,11 +9,13 @@ from aegis_web.accounts.session import current_actor
 from aegis_web.clock import utc_now
 from aegis_web.config import settings
 from aegis_web.runs.actions import Stopped, stop_run
+from aegis_web.runs.expected import expected_ends
 from aegis_web.runs.filters import RunFilter
-from aegis_web.runs.forms import KIND_WORDS, PERIOD_WORDS, read_filter, read_sequence
-from aegis_web.runs.log import last_lines, log_after, log_text
+from aegis_web.runs.forms import KIND_WORDS, PERIOD_WORDS, read_filter, read_log_filter
+from aegis_web.runs.log import log_text
+from aegis_web.runs.log_pages import read_log, read_news
 from aegis_web.runs.models import RunStatus
-from aegis_web.runs.queries import find_run, job_name, list_runs, run_is_open
+from aegis_web.runs.queries import find_run, find_standing, job_name, list_runs
 from aegis_web.web.pages import go_to, is_htmx, render, wants_fragment
 from aegis_web.web.zones import tell_page_zone, viewer_zone
 
@@ -57,14 +59,23 @@ def page_url(chosen: RunFilter | None) -> str | None:
 
 @bp.get("/<int:run_id>")
 def show(run_id: int) -> Response:
-    """One run: its facts, and its log while and after it goes."""
+    """One run: its facts, one of its attempts, and its log while and after it goes."""
+    chosen, find_error = read_log_filter(request.args)
     run = find_run(run_id)  # before its log: what ends a run writes the rest of the log with it
+    attempt = run.attempt_numbered(chosen.named_attempt)
     tell_page_zone(run.row.zone)
     return render(
         "runs/show.html",
         "runs/_run.html",
+        status=422 if find_error else 200,
         run=run,
-        output=None if wants_fragment() else last_lines(run_id),
+        expected=expected_ends([(run.row, run.progress)]).get(run_id),
+        attempt=attempt,
+        chosen=chosen,
+        find=request.args.get("find", ""),
+        find_error=find_error,
+        shown=None if wants_fragment() else read_log(run_id, attempt, chosen),
+        grows=run.row.is_open and chosen.attempt in (None, run.row.attempt),
         keep_logs_days=settings().keep_logs_days,
         logs_may_be_gone=run.row.started_at is not None and run.row.started_at < utc_now() - DAY,
         request_key=secrets.token_hex(16),
@@ -73,20 +84,25 @@ def show(run_id: int) -> Response:
 
 @bp.get("/<int:run_id>/log")
 def log(run_id: int) -> Response:
-    """What a run has said since the page last asked; polled while it goes."""
-    sequence = read_sequence(request.args)
-    is_open, zone = run_is_open(run_id)
-    tell_page_zone(zone)
+    """The lines before a place, or what a run has said after one; polled while it goes."""
+    chosen, _ = read_log_filter(request.args)
+    run = find_standing(run_id)
+    tell_page_zone(run.zone)
     if not is_htmx():
-        return go_to(url_for("runs.show", run_id=run_id))
-    lines, last = log_after(run_id, sequence)
-    return render("runs/_log_more.html", run_id=run_id, lines=lines, sequence=last, is_open=is_open)
+        return go_to(url_for("runs.show", run_id=run_id, **chosen.to_args()))
+    if chosen.before is None:
+        template, shown = "runs/_log_more.html", read_news(run_id, chosen)
+    else:
+        template = "runs/_log_earlier_more.html"
+        shown = read_log(run_id, chosen.named_attempt or run.attempt, chosen)
+    grows = run.may_say_more(chosen.attempt)
+    return render(template, run_id=run_id, chosen=chosen, shown=shown, grows=grows)
 
 
 @bp.get("/<int:run_id>/log.txt")
 def log_file(run_id: int) -> Response:
     """The whole log to keep."""
-    run_is_open(run_id)
+    find_standing(run_id)
     response = Response(log_text(run_id), mimetype="text/plain")
     response.headers.set("Content-Disposition", "attachment", filename=f"run-{run_id}.txt")
     return response

@@ -28,6 +28,7 @@ def init_app(app: Flask) -> None:
         number,
         clock,
         short_clock,
+        day,
         iso,
         microseconds,
     ):
@@ -127,8 +128,16 @@ def clock(
         return NOTHING
     local = instant.astimezone(_zone(zone))
     time = f"{local:%H:%M:%S}" if seconds else f"{local:%H:%M}"
-    day = f"{WEEKDAYS[local.weekday()]} {local.day} {MONTHS[local.month - 1]} {local.year}"
-    return f"{day}, {time} {abbreviation(local)}"
+    return f"{_day(local)}, {time} {abbreviation(local)}"
+
+
+def day(instant: datetime, zone: ZoneInfo | str | None = None) -> str:
+    """The date there: "Tue 24 Nov 2026"."""
+    return _day(instant.astimezone(_zone(zone)))
+
+
+def _day(local: datetime) -> str:
+    return f"{WEEKDAYS[local.weekday()]} {local.day} {MONTHS[local.month - 1]} {local.year}"
 
 
 def short_clock(instant: datetime | None, zone: ZoneInfo | str | None = None) -> str:

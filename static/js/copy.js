@@ -1,4 +1,7 @@
 // Copy buttons: data-copy names an element whose text is copied, data-copy-value is the text.
+// What is not laid out at the moment, as most of a long log, has a textContent only.
+const textOf = (source) => (source.localName === "pre" ? source.textContent : source.innerText);
+
 async function copy(text) {
   if (navigator.clipboard) return navigator.clipboard.writeText(text);
   const area = document.createElement("textarea"); // plain http has no clipboard
@@ -16,7 +19,7 @@ document.addEventListener("click", async (event) => {
   const word = button.querySelector("span");
   let said = "Copied";
   try {
-    await copy(source ? source.innerText : button.dataset.copyValue);
+    await copy(source ? textOf(source) : button.dataset.copyValue);
   } catch {
     said = "Not allowed by the browser";
   }

@@ -10,7 +10,8 @@ from flask import Flask
 from aegis_web.clock import utc_now
 from aegis_web.engine.output import Output
 from aegis_web.extensions import transaction
-from aegis_web.runs.log import inert, last_lines, log_after
+from aegis_web.runs.log import inert
+from aegis_web.runs.log_pages import LogFilter, read_log
 from aegis_web.runs.models import Run, RunLog, RunStatus
 from tests.runs.rows import add_job, add_log, add_run
 from tests.support.applications import Browser
@@ -36,6 +37,11 @@ def pane(text: str) -> str:
     return found[1]
 
 
+def numbers(text: str) -> list[int]:
+    """The numbers at the ends of the lines."""
+    return [int(number) for number in re.findall(r"(\d+)</bdi>", text)]
+
+
 def test_lines_have_their_time_level_and_text(app: Flask, admin: Browser, run: int) -> None:
     add_log(app, run, ["info fetching page 1", "warning <b>slow</b>", "odd other"], at=NOON)
     shown = pane(admin.get(f"/runs/{run}").text)
@@ -46,17 +52,92 @@ def test_lines_have_their_time_level_and_text(app: Flask, admin: Browser, run: i
     assert 'class="l-odd"' not in shown
 
 
-def test_it_shows_the_last_lines_and_how_many_came_before(
+def test_it_shows_the_last_lines_and_leads_to_those_before(
     app: Flask, admin: Browser, run: int
 ) -> None:
     add_log(app, run, [f"info early {number}" for number in range(700)])
-    add_log(app, run, [f"info later {number}" for number in range(700)], sequence=1)
+    add_log(app, run, [f"info later {number}" for number in range(400)], sequence=1)
     text = admin.get(f"/runs/{run}").text
-    assert "400 earlier lines are not shown" in text
-    assert "early 399<" not in text
-    assert "early 400<" in text
-    assert "later 699<" in text
-    assert f"/runs/{run}/log?after=1" in text
+    assert "600 earlier lines" in text
+    assert numbers(pane(text)) == [*range(600, 700), *range(400)]
+    assert f"/runs/{run}/log?after=2.0" in text
+
+    answer = admin.get(f"/runs/{run}/log?before=0.600", headers=FRAGMENT)
+    assert numbers(answer.text) == list(range(100, 600))
+    assert "100 earlier lines" in answer.text
+    first = admin.get(f"/runs/{run}/log?before=0.100", headers=FRAGMENT)
+    assert numbers(first.text) == list(range(100))
+    assert '<p class="ag-log-edge" id="run-log-earlier" hx-swap-oob="outerHTML"></p>' in first.text
+
+
+def test_without_script_links_lead_through_the_log(app: Flask, admin: Browser, run: int) -> None:
+    add_log(app, run, [f"info line {number}" for number in range(1200)])
+    text = admin.get(f"/runs/{run}").text
+    before = re.search(r'href="(/runs/\d+\?before=[\d.]+)#log-title"', text)
+    assert before
+    text = admin.get(before[1]).text
+    assert numbers(pane(text)) == list(range(200, 700))
+    assert 'id="run-log-poll"' not in text  # what is said now does not follow these lines
+    after = re.search(r'href="(/runs/\d+\?after=[\d.]+)#log-title">500 later lines', text)
+    assert after
+    text = admin.get(after[1]).text
+    assert numbers(pane(text)) == list(range(700, 1200))
+    assert 'id="run-log-poll"' in text
+
+
+def test_the_date_is_said_where_the_day_changes(app: Flask, admin: Browser, run: int) -> None:
+    add_log(app, run, ["info one", "info two"], at=NOON)
+    add_log(app, run, ["info three"], sequence=1, at=NOON + timedelta(days=1))
+    days = r'class="ag-day">([^<]*)<|<bdi>(\w+)<'
+    assert re.findall(days, pane(admin.get(f"/runs/{run}").text)) == [
+        ("Tue 10 Mar 2026", ""), ("", "one"), ("", "two"), ("Wed 11 Mar 2026", ""), ("", "three"),
+    ]  # fmt: skip
+    more = admin.get(f"/runs/{run}/log?after=0.1", headers=FRAGMENT).text
+    assert re.findall(days, more) == [("", "two"), ("Wed 11 Mar 2026", ""), ("", "three")]
+
+
+def test_a_burst_of_output_comes_in_steps(app: Flask, admin: Browser, run: int) -> None:
+    add_log(app, run, [f"info line {number}" for number in range(700)])
+    text = admin.get(f"/runs/{run}/log?after=0.0", headers=FRAGMENT).text
+    assert numbers(text) == list(range(500))
+    assert 'log?after=0.500" hx-trigger="load"' in text
+    text = admin.get(f"/runs/{run}/log?after=0.500", headers=FRAGMENT).text
+    assert numbers(text) == list(range(500, 700))
+    assert 'log?after=1.0" hx-trigger="live from:body"' in text
+
+
+def test_a_search_goes_through_the_whole_log(app: Flask, admin: Browser, run: int) -> None:
+    lines = [f"info line {number}" for number in range(1000)]
+    lines[3], lines[990] = "warning Slow \x1b[31mpa\x1b[0mge <x>", "info a slow PAGE <x> again"
+    add_log(app, run, lines)
+    address = f"/runs/{run}?find=slow+page+%3Cx%3E"
+    text = admin.get(address.replace("slow", "a+slow")).text
+    assert "1 line matches" in text
+    assert "<mark>a slow PAGE &lt;x&gt;</mark>" in pane(text)
+    text = admin.get(f"{address}&only=1").text
+    assert "2 lines match" in text
+    shown = re.sub(r"</mark><mark>", "", pane(text))
+    assert re.findall(r"<mark>(.*?)</mark>", shown) == [
+        "Slow page &lt;x&gt;",
+        "slow PAGE &lt;x&gt;",
+    ]
+    assert 'value="slow page &lt;x&gt;"' in text
+    around = re.search(rf'class="t" href="(/runs/{run}\?find=[^"]*after=0.3)"', pane(text))
+    assert around
+    assert numbers(pane(admin.get(around[1].replace("&amp;", "&")).text))[0] == 4
+
+
+def test_a_search_that_cannot_be_answers_plainly(app: Flask, admin: Browser, run: int) -> None:
+    add_log(app, run, ["info " + "a" * 20_000, "info .* [ \\"])
+    for text, said in (("zzz", "No line matches"), (".*", "1 line matches"), ("[", "1 line match")):
+        answer = admin.get(f"/runs/{run}", query_string={"find": text})
+        assert answer.status_code == 200
+        assert said in answer.text
+    assert admin.get(f"/runs/{run}?find=a").text.count("<mark>") == 100
+    assert "match" not in pane(admin.get(f"/runs/{run}?find=+&only=1").text)
+    answer = admin.get(f"/runs/{run}", query_string={"find": "x" * 201})
+    assert answer.status_code == 422
+    assert "Search for at most 200 characters, not 201." in answer.text
 
 
 def test_it_says_when_the_beginning_is_no_longer_kept(app: Flask, admin: Browser, run: int) -> None:
@@ -87,30 +168,32 @@ def test_the_log_grows_piece_by_piece_until_the_run_has_ended(
     assert url
     nothing = admin.get(url[1], headers=FRAGMENT).text
     assert nothing.startswith('<div id="run-log-poll" hx-swap-oob="outerHTML"')
-    assert 'log?after=0" hx-trigger="live from:body"' in nothing
+    assert 'log?after=1.0" hx-trigger="live from:body"' in nothing
 
     add_log(app, run, ["info two", "info three"], sequence=1)
     more = admin.get(url[1], headers=FRAGMENT).text
     assert "one" not in more
     assert more.index("<bdi>two</bdi>\n") < more.index("<bdi>three</bdi>\n")
-    assert "log?after=1" in more
+    assert "log?after=2.0" in more
 
     add_log(app, run, ["info four"], sequence=2)
     end(app, run)
-    last = admin.get(f"/runs/{run}/log?after=1", headers=FRAGMENT).text
+    last = admin.get(f"/runs/{run}/log?after=2.0", headers=FRAGMENT).text
     assert "<bdi>four</bdi>" in last
     assert "hx-trigger" not in last
 
 
 def test_a_wrong_place_in_the_log_is_refused(admin: Browser, run: int) -> None:
-    for wrong in ("x", "-2", "1e3", "9" * 30, str(2**31), "\0"):
-        answer = admin.get(f"/runs/{run}/log", query_string={"after": wrong}, headers=FRAGMENT)
-        assert answer.status_code == 422
-        assert "after" in answer.text
+    for wrong in ("x", "-2", "1e3", "1.", "9" * 30, f"{2**31}.0", "\0"):
+        for name in ("before", "after"):
+            answer = admin.get(f"/runs/{run}/log", query_string={name: wrong}, headers=FRAGMENT)
+            assert answer.status_code == 422
+            assert name in answer.text
 
 
 def test_the_growing_part_opened_as_a_page_leads_to_the_run(admin: Browser, run: int) -> None:
-    assert admin.get(f"/runs/{run}/log").headers["Location"] == f"/runs/{run}"
+    asked = f"/runs/{run}/log?find=x&only=1&before=0.7"
+    assert admin.get(asked).headers["Location"] == asked.replace("/log", "")
 
 
 def test_the_whole_log_can_be_kept_as_a_file(app: Flask, admin: Browser, run: int) -> None:
@@ -144,19 +227,13 @@ def test_what_no_database_takes_is_made_visible_before_it_is_stored() -> None:
     assert zlib.decompress(piece).decode().endswith("\tinfo\tname ?\n")
 
 
-def test_reading_on_tells_where_it_came_to(app: Flask, run: int) -> None:
-    add_log(app, run, ["info one", "out two"])
-    with app.app_context():
-        lines, last = log_after(run, -1)
-        assert [(line.level, line.text) for line in lines] == [("info", "one"), ("out", "two")]
-        assert last == 0
-        assert log_after(run, 0) == ([], 0)
-        assert last_lines(run, 1).hidden == 1
-
-
 def test_a_stored_line_of_another_form_is_still_shown(app: Flask, run: int) -> None:
     piece = zlib.compress(b"no tabs here\nx\ty\tz\n\xff\xfe\n")
     with app.app_context(), transaction() as session:
         session.add(RunLog(run_id=run, sequence=0, lines=piece, written_at=utc_now()))
     with app.app_context():
-        assert [line.text for line in last_lines(run).lines] == ["no tabs here", "x\ty\tz", "��"]
+        assert [line.text for line in read_log(run, 1, LogFilter()).lines] == [
+            "no tabs here",
+            "x\ty\tz",
+            "��",
+        ]
