@@ -52,6 +52,10 @@ class LogFilter:
         """The lines after that place."""
         return replace(self, before=None, after=after)
 
+    def at_end(self) -> "LogFilter":
+        """The last lines."""
+        return replace(self, before=None, after=None)
+
     def around(self, place: Place) -> "LogFilter":
         """The lines from there on, those that do not match too."""
         return replace(self, only=False, before=None, after=place)
