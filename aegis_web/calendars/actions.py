@@ -50,13 +50,13 @@ def update_calendar(
     check(wanted)
     with transaction() as session:
         calendar = locked(session, calendar_id)
+        before = stored(calendar)
+        if before == wanted:  # also when a save whose answer was lost is sent again
+            return
         if calendar.revision != revision:
             session.expunge(calendar)
             raise StaleCalendar(calendar)
         refuse_taken_name(session, wanted.name, calendar_id)
-        before = stored(calendar)
-        if before == wanted:
-            return
         for name, value in wanted.to_json().items():
             setattr(calendar, name, value)
         calendar.revision += 1

@@ -77,6 +77,7 @@ def poison(app: Flask) -> None:
             calendar_id=calendar_id if number % 4 == 2 else None,
             created_by=text,
             updated_by=text,
+            revision=2,
         )
         details = {"arguments": {text: text}, "result": json.dumps({text: everything})}
         details |= {"traceback": f'  File "{text}", line 1\n    {everything}', "result_note": None}

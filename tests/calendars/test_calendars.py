@@ -106,6 +106,14 @@ def test_saving_it_unchanged_changes_nothing(app: Flask, admin: Browser) -> None
     assert len(audit(app)) == 1
 
 
+def test_a_save_that_is_sent_again_is_no_conflict(app: Flask, admin: Browser) -> None:
+    admin.post("/calendars", data=FORM)
+    for _ in range(2):
+        answer = admin.post("/calendars/1", data={**FORM, "name": "Second", "revision": "1"})
+        assert answer.status_code == 303
+    assert calendars(app)[0].revision == 2
+
+
 def test_who_saves_second_is_told_and_may_save_anyway(app: Flask, admin: Browser) -> None:
     admin.post("/calendars", data=FORM)
     admin.post("/calendars/1", data={**FORM, "name": "First", "revision": "1"})
