@@ -27,7 +27,8 @@ from aegis_web.runs.models import (
     RunDetails,
     RunStatus,
 )
-from aegis_web.runs.queries import RunProgress, RunRow, progress_of, row_query, run_row
+from aegis_web.runs.progress import RunProgress, progress_of
+from aegis_web.runs.queries import RunRow, row_query, run_row
 from aegis_web.system.health import EngineHealth, engine_health
 
 SHOWN = 10  # rows of each list

@@ -4,7 +4,6 @@ No query here counts the table, and each page costs a constant number of queries
 """
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -39,6 +38,7 @@ from aegis_web.runs.models import (
     RunDetails,
     RunStatus,
 )
+from aegis_web.runs.progress import RunProgress, progress_of
 from aegis_web.runs.search import page_of_ids
 from aegis_web.system.models import Node
 
@@ -142,15 +142,6 @@ class RunPage:
     def is_live(self) -> bool:
         """Whether a row may still change."""
         return any(row.is_open for row in self.rows)
-
-
-@dataclass(frozen=True)
-class RunProgress:
-    """How far a run says that it is."""
-
-    done: float
-    total: float | None  # None: nobody knows
-    message: str
 
 
 @dataclass(frozen=True)
@@ -395,16 +386,3 @@ def pretty(result: str | None) -> str | None:
     except (ValueError, RecursionError):
         return result
     return indented if len(indented) <= LONGEST_RESULT else result
-
-
-def progress_of(details: RunDetails) -> RunProgress | None:
-    """The newest progress that a run has reported."""
-    if details.progress_done is None or not math.isfinite(details.progress_done):
-        return None
-    message = inert(details.progress_message or "")
-    return RunProgress(round_off(details.progress_done), round_off(details.progress_total), message)
-
-
-def round_off(value: float | None) -> Any:
-    """3.0 as 3, so that it reads as it was meant."""
-    return int(value) if value is not None and value.is_integer() else value
