@@ -138,8 +138,10 @@ def test_a_run_lists_its_attempts(start_server: StartServer, page: Page) -> None
     job = make_job(page, server, "Breaks", "shop.break_down", typed)
     run_now(page, server, job)
     expect(page.get_by_text("Next attempt at")).to_be_visible()
-    expect(page.locator("#attempt-3")).to_contain_text("Failed", timeout=40_000)
+    tabs = page.get_by_role("navigation", name="Attempts of this run")
+    expect(tabs.get_by_role("link", name="Attempt 3: failed")).to_be_visible(timeout=40_000)
     for number in (1, 2):
+        tabs.get_by_role("link", name=f"Attempt {number}: failed").click()
         expect(page.locator(f"#attempt-{number}")).to_contain_text("INV-20931 has no number")
     assert_accessible(page)
 

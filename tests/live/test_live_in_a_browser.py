@@ -56,6 +56,7 @@ def test_without_a_stream_the_page_asks_by_the_clock(
     settle(app, run, RunStatus.SUCCEEDED)
     page.clock.run_for(1000)
     expect(page.locator("#runs-run")).to_contain_text("Succeeded")
+    expect(page.locator("#run-log-poll[hx-get]")).to_have_count(0)  # nothing is under way any more
 
 
 def test_a_lost_stream_says_so_and_heals(

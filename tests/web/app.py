@@ -91,6 +91,10 @@ def add_routes(app: Flask) -> None:
         remember_theme(response, request.form["theme"])
         return response
 
+    @app.get("/stream")
+    def stream() -> Response:
+        return Response(iter(["data: a part of what will come\n\n"] * 50))
+
     @app.get("/own-cache")
     def own_cache() -> Response:
         return Response("kept", headers={"Cache-Control": "private, max-age=60"})
