@@ -27,7 +27,7 @@ from tests.runs.rows import add_attempts, add_job, add_log, add_run
 from tests.support.browsers import WIDTHS, OpenPage, assert_fits
 
 pytestmark = pytest.mark.browser
-MOST_PAGES, MOST_OF_A_KIND = 60, 2
+MOST_PAGES, MOST_OF_A_KIND = 40, 1
 DIGITS = re.compile(r"[0-9a-f]{16,}|[0-9]+")
 RESOLVED = "links => links.map(a => new URL(a.getAttribute('href'), document.baseURI).href)"
 INJECTED = ", ".join(
