@@ -146,6 +146,7 @@ class Streams:
                 failing = True
                 seen.clear()
                 with self._changed:
+                    self._fresh.clear()  # they are told like all others, and wait like them
                     self._tell({watcher.topic for watcher in self._watchers})
                     if self._rest(BACK_OFF_SECONDS):
                         return

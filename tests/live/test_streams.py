@@ -163,6 +163,24 @@ def test_pages_are_told_to_look_while_the_database_is_away(
     assert set(watching) <= {CHANGED}
 
 
+def test_a_database_that_is_away_is_not_asked_without_a_pause(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broadcaster, "BACK_OFF_SECONDS", 60.0)
+    asked = []
+
+    def engine() -> object:
+        asked.append(1)
+        raise OSError("no route to the database")
+
+    streams = Streams(engine, most=16)  # type: ignore[arg-type]
+    messages = opened(streams)
+    monkeypatch.setattr(broadcaster, "HEARTBEAT_SECONDS", 0.0)
+    assert [next(messages) for _ in range(5)] == [STILL_HERE] * 5
+    streams.close()
+    assert len(asked) == 1
+
+
 def test_who_has_not_signed_in_hears_nothing(client: Browser, admin: Browser) -> None:
     assert client.get("/live/all").status_code == 303
 
