@@ -14,11 +14,12 @@ from aegis_web.clock import MICROSECOND, utc_now
 from aegis_web.engine.blackouts import Blackout, blackout_at
 from aegis_web.extensions import db
 from aegis_web.feeds.models import Feed
-from aegis_web.forecast.sources import COLUMNS, sources, usual_seconds
+from aegis_web.forecast.sources import COLUMNS, sources
 from aegis_web.forecast.streams import DAY, Source, Span, allowed, each
 from aegis_web.jobs.listing import has_tag
 from aegis_web.jobs.models import Job, JobState
 from aegis_web.pauses.queries import current_pause
+from aegis_web.runs.usual import usual_seconds
 
 DAYS = 14
 MOST_EVENTS = 1_000

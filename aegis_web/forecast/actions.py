@@ -10,9 +10,10 @@ from aegis_web.clock import utc_now
 from aegis_web.extensions import db, transaction
 from aegis_web.forecast.load import Expected, Load
 from aegis_web.forecast.models import Forecast
-from aegis_web.forecast.sources import live_jobs, sources, usual_seconds
+from aegis_web.forecast.sources import live_jobs, sources
 from aegis_web.forecast.streams import Walk, beginning, streams_of
 from aegis_web.pauses.queries import current_pause
+from aegis_web.runs.usual import usual_seconds
 
 BATCH = 100  # jobs whose last runs are read in one query
 STREAMS_TOLD = 1_000  # streams between two words about the progress

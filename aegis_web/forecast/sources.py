@@ -1,22 +1,18 @@
-"""The jobs that will fire: where their fire times come from, and how long they usually run."""
+"""The jobs that will fire, and where their fire times come from."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from statistics import median
 from typing import Any
 
-from sqlalchemy import select, text
+from sqlalchemy import select
 
-from aegis_web.clock import SECOND_US
 from aegis_web.engine.triggers import from_json
 from aegis_web.errors import Invalid
 from aegis_web.extensions import db
 from aegis_web.forecast.streams import Expectation, Source, source_of
 from aegis_web.jobs.models import Job, JobSkip, JobState
-from aegis_web.runs.models import RunStatus
 
-LAST_RUNS = 20  # of a job, those looked at
 SPREAD_SECONDS = 60  # a jitter that takes a job out of its minute
 COLUMNS = (
     Job.id, Job.trigger, Job.next_run_at, Job.state, Job.pause_until,
@@ -30,22 +26,6 @@ def live_jobs() -> Sequence[Any]:
         select(*COLUMNS).where(Job.deleted_at.is_(None)).order_by(Job.id)
     ).all()
     return found
-
-
-def usual_seconds(job_ids: Sequence[int]) -> dict[int, float]:
-    """How long a good run of these jobs usually takes: the median of the last. One query."""
-    one = (
-        "SELECT job_id, finished_at - started_at FROM (SELECT job_id, status, started_at,"
-        " finished_at FROM runs WHERE job_id = :job{} ORDER BY id DESC LIMIT :count) AS runs{}"
-        " WHERE status = :good AND started_at IS NOT NULL"
-    )
-    query = " UNION ALL ".join(one.format(place, place) for place in range(len(job_ids)))
-    values = {f"job{place}": job_id for place, job_id in enumerate(job_ids)}
-    wanted = {**values, "count": LAST_RUNS, "good": int(RunStatus.SUCCEEDED)}
-    took = defaultdict(list)
-    for job_id, microseconds in db.session.execute(text(query), wanted):
-        took[job_id].append(microseconds / SECOND_US)
-    return {job_id: median(seconds) for job_id, seconds in took.items()}
 
 
 def all_skips() -> dict[int, tuple[datetime, ...]]:

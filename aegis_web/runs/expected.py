@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from aegis_web.clock import utc_now
-from aegis_web.forecast.sources import usual_seconds
 from aegis_web.runs.progress import RunProgress
 from aegis_web.runs.queries import RunRow
+from aegis_web.runs.usual import usual_seconds
 
 LONGEST = timedelta(days=366)  # what would take longer is no estimate
 

@@ -52,7 +52,6 @@ class JobDay:
     job: JobRow
     stretches: tuple[Stretch, ...]  # the first to begin first
     planned: tuple[Plan, ...]  # what is to come
-    usual_seconds: float | None  # how long a run takes; None: not known
 
     @property
     def next_planned(self) -> datetime | None:
@@ -107,11 +106,10 @@ def timeline(day: date, zone: tzinfo, wanted: JobFilter) -> DayPage:
     skips = skips_of(ids) if start <= now < end else {}
     jobs = []
     for row in page.rows:
-        usual = row.usual_seconds
         plans: tuple[Plan, ...] = ()
         if start <= now < end:
-            plans = planned(row, usual, now, end, skips.get(row.id, {}))
-        jobs.append(JobDay(row, found.get(row.id, ()), plans, usual))
+            plans = planned(row, now, end, skips.get(row.id, {}))
+        jobs.append(JobDay(row, found.get(row.id, ()), plans))
     return DayPage(day, start, end, tuple(jobs), page.newer, page.older)
 
 
@@ -181,7 +179,7 @@ def stretch(parts: Sequence[Any]) -> Stretch:
 
 
 def planned(
-    job: JobRow, usual: float | None, now: datetime, end: datetime, skips: Collection[datetime]
+    job: JobRow, now: datetime, end: datetime, skips: Collection[datetime]
 ) -> tuple[Plan, ...]:
     """What is to come of a job before `end`, within `AHEAD`; those in `skips` will be skipped."""
     if job.state != JobState.ACTIVE or job.problem or job.next_run_at is None:
@@ -194,7 +192,7 @@ def planned(
     if count > PLANNED:
         skipped = [Plan(at, at, 1, skipped=True) for at in skips if first <= at < end]
         return (Plan(first, end, count - len(skipped)), *skipped)
-    lasts, found = timedelta(seconds=usual or 0), []
+    lasts, found = timedelta(seconds=job.usual_seconds or 0), []
     following: datetime | None = first
     while following is not None and following < end:
         if following in skips:

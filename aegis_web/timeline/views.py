@@ -102,18 +102,18 @@ def line_of(page: DayPage, job: JobDay) -> Line:
     bars = [bar_of(page, job, stretch) for stretch in job.stretches]
     show = url_for("jobs.show", job_id=job.job.id)
     for plan in job.planned:
-        kind, title = "late" if plan.skipped else "planned", plan_words(plan, job)
+        kind, title = "late" if plan.skipped else "planned", plan_words(plan, job.job.usual_seconds)
         bars.append(bar_at(page, plan.from_at, plan.until_at, kind, title, show))
     return Line(job, tuple(bars), in_words(job.counts))
 
 
-def plan_words(plan: Plan, job: JobDay) -> str:
+def plan_words(plan: Plan, usual_seconds: float | None) -> str:
     """What is planned, for the one who points at it."""
     if plan.skipped:
         return f"{short_clock(plan.from_at)} will be skipped"
     if plan.count > 1:
         return f"{plan.count:,} planned until {short_clock(plan.until_at)}"
-    usual = f", usually {duration(job.usual_seconds)}" if job.usual_seconds else ""
+    usual = f", usually {duration(usual_seconds)}" if usual_seconds else ""
     return f"Planned {short_clock(plan.from_at)}{usual}"
 
 

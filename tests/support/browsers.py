@@ -77,7 +77,8 @@ def address(app: Flask) -> Iterator[str]:
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
     thread.join()
-    app.extensions["aegis.streams"].close()
+    if streams := app.extensions.get("aegis.streams"):
+        streams.close()
     server.server_close()
 
 
