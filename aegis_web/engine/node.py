@@ -122,10 +122,11 @@ class Node:
         self.pulse.close()
         for executor in self.executors.values():
             executor.shutdown()
+        self._withdraw(0.0)  # before the instant at which what has begun is called lost
         with self._engine.begin() as connection:
             now = ledger.now_us(connection)
             done = self._store_finished(connection, now)
-            self._give_back(connection, now, 0.0)
+            self._give_back(connection, now)
             lose(connection, self._cache, self.pulse.node_id, now, Reason.SHUTDOWN)
             ledger.end_node(connection, self.pulse.node_id, now, "stopped")
         log.info("node %s has stopped", self.pulse.node_id)
@@ -163,18 +164,20 @@ class Node:
             alive = ledger.beat(connection, self.pulse.node_id, now)
             done = self._store_finished(connection, now)
             self._store_output(connection, now)
-            self._give_back(connection, now, 0.0 if self.draining else WAITED_SECONDS)
+            self._withdraw(0.0 if self.draining else WAITED_SECONDS)
+            self._give_back(connection, now)
             if self._in_doubt:
                 ended = {outcome.attempt.run_id for outcome in done}
                 known = [run_id for run_id in self._running if run_id not in ended]
                 ledger.reclaim_strays(connection, self.pulse.node_id, known, now)
             if alive and self.pulse.may_judge(now):
                 self._bury(connection, now)
+            room = self._room()  # before asking for the stop: what it ends makes room
             if alive and not (self.draining or self.paused) and not nothing_begins(connection, now):
                 if has_come(look.next_resume, now):
                     resumed = self._resume_ended(connection)
                 due = claim(connection, self._cache, self._gauge, now, self._batch, settled)
-                attempts = promote(connection, self._cache, now, self._room(), self.pulse.node_id)
+                attempts = promote(connection, self._cache, now, room, self.pulse.node_id)
         self._committed(done)
         if done or settled or attempts:
             listener(News(done, settled, attempts))
@@ -243,9 +246,12 @@ class Node:
             if attempt not in self._said and speaks(attempt):
                 self._said[attempt] = ledger.store_output(connection, attempt, now)
 
-    def _give_back(self, connection: Connection, now: int, seconds: float) -> None:
+    def _withdraw(self, seconds: float) -> None:
+        """Take from the executors what has waited there for so long."""
         for executor in self.executors.values():
             self._returned.extend(executor.withdraw(seconds))
+
+    def _give_back(self, connection: Connection, now: int) -> None:
         if self._returned:
             ledger.give_back(connection, self._returned, now)
 

@@ -88,6 +88,9 @@ if (pane) {
   wrap.hidden = false;
   pane.classList.toggle("ag-wrap", sessionStorage.getItem(WRAP) === "on");
   wrap.setAttribute("aria-pressed", String(pane.classList.contains("ag-wrap")));
-  if (pane.dataset.log === "end") toEnd();
+  if (pane.dataset.log === "end") {
+    toEnd();
+    document.fonts.ready.then(() => { if (pane.scrollTop === last) toEnd(); }); // it changes heights
+  }
   show();
 }

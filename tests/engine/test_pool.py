@@ -11,7 +11,7 @@ from time import monotonic
 import pytest
 
 from aegis_web.clock import utc_now_us
-from aegis_web.engine.attempt import Attempt
+from aegis_web.engine.attempt import Attempt, Outcome
 from aegis_web.engine.output import LIMIT
 from aegis_web.engine.pool import crew
 from aegis_web.engine.pulse import FENCE_SECONDS
@@ -86,9 +86,8 @@ def test_short_runs_queue_in_a_process_and_come_back_when_one_takes_long(
         pool.run(hostile.wait_for_file, file=str(tmp_path))
     late = tmp_path / "late"
     attempts = [pool.start(hostile.wait_for_file, file=str(late)) for _ in range(8)]
-    begun = pool.wait(
-        lambda: [a for a in attempts if a.begun_at] if len(pool.children()) == 2 else None
-    )
+    pool.wait(lambda: sum(a.begun_at is not None for a in attempts) == 2)  # one in each process
+    begun = [attempt for attempt in attempts if attempt.begun_at]
     returned: list[Attempt] = []
 
     def all_back() -> bool:
@@ -328,15 +327,24 @@ def test_time_and_memory_of_a_run_are_measured(pool: Pool) -> None:
 # --- when its watchers die --------------------------------------------------------------------
 
 
-def test_the_death_of_the_guardian_fails_its_runs_and_another_one_follows(pool: Pool) -> None:
+def test_the_death_of_the_guardian_fails_its_runs_and_another_one_follows(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     attempt = pool.start(hostile.nap, seconds=60.0)
     pool.wait(lambda: attempt.begun_at)
-    children = pool.children()
+    children, living = pool.children(), []
+    report = pool.executor._crew._desk.report
+
+    def note(outcome: Outcome) -> None:
+        living.extend(pid for pid in children if alive(pid))
+        report(outcome)
+
+    monkeypatch.setattr(pool.executor._crew._desk, "report", note)
     os.kill(pool.guardian() or 0, SIGKILL)
     outcome = pool.outcome(attempt)
     assert outcome.status is RunStatus.FAILED
     assert "lost together with" in (outcome.error or "")
-    pool.wait(lambda: not any(alive(pid) for pid in children))
+    assert living == []  # when it is called failed, nothing of it goes on
     assert pool.run(hostile.nap).status is RunStatus.SUCCEEDED
 
 

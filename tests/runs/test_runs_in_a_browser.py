@@ -15,6 +15,10 @@ from tests.support.browsers import OpenPage, assert_accessible, assert_fits
 pytestmark = pytest.mark.browser
 
 LOOKS = [(1440, "light"), (390, "dark")]  # the tour sees every page in all four
+AT_ITS_END = """() => {
+    const pane = document.querySelector("#run-log");
+    return pane.scrollTop + pane.clientHeight >= pane.scrollHeight - 1;
+}"""
 SELECT_FIRST_LINE = """() => {
     const range = document.createRange();
     range.selectNodeContents(document.querySelector("#run-log bdi"));
@@ -52,7 +56,7 @@ def test_the_log_grows_without_disturbing_the_reader(app: Flask, open_signed_in:
     add_log(app, run, [f"info line {number}" for number in range(100)])
     page = open_signed_in(f"/runs/{run}")
     log = page.locator("#run-log")
-    assert log.evaluate("pane => pane.scrollTop + pane.clientHeight >= pane.scrollHeight - 1")
+    page.wait_for_function(AT_ITS_END)
 
     page.evaluate(SELECT_FIRST_LINE)
     log.evaluate("pane => { pane.scrollTop = 40; }")
@@ -65,10 +69,7 @@ def test_the_log_grows_without_disturbing_the_reader(app: Flask, open_signed_in:
     log.evaluate("pane => { pane.scrollTop = pane.scrollHeight; }")
     add_log(app, run, ["info and one more"], sequence=2)
     expect(log).to_contain_text("and one more")
-    page.wait_for_function(
-        "() => { const pane = document.querySelector('#run-log');"
-        " return pane.scrollTop + pane.clientHeight >= pane.scrollHeight - 1; }"
-    )
+    page.wait_for_function(AT_ITS_END)
 
 
 def test_the_page_of_a_run_follows_it_to_its_end_and_then_rests(

@@ -39,11 +39,13 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def open_page(chromium: Browser) -> Iterator[OpenPage]:
+def open_page(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[OpenPage]:
     """Opens pages, each in a browser profile of its own: width 1440 or 390, light or dark.
 
     Fails the test for an error in the console, an uncaught exception or a CSP report.
     """
+    if "address" in request.fixturenames:
+        request.getfixturevalue("address")  # so that pages are closed before their server is
     contexts, complaints = [], Complaints()
 
     def open_one(width: int = 1440, theme: str = "light", **options: Any) -> Page:

@@ -307,9 +307,8 @@ class Crew:
 
     def _bury(self, child: ChildHandle, message: Message, *, reporting: bool = True) -> None:
         """Settle what a dead child had in its line."""
-        while messages := child.hear():
-            for said in messages:
-                self._take(child, said)
+        for said in child.last_words():
+            self._take(child, said)
         for stream in range(len(child.pipes)):
             self._read(child, stream)
         del self._children[child.number]
@@ -347,6 +346,8 @@ class Crew:
             return
         self._unregister(guardian.control)
         guardian.end()
+        for child in self._children.values():
+            child.kill()
         for child in list(self._children.values()):
             self._bury(child, {}, reporting=reporting)
         self._timers.clear()

@@ -2,10 +2,11 @@
 
 import json
 import os
+import select
 import socket
 import subprocess
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from signal import SIGKILL
@@ -19,6 +20,7 @@ from aegis_web.engine.pool.raw import PIECE, RawStream
 
 TOLD_OF_JOB = ("id", "revision", "key", "name", "service", "timeout_seconds")
 GONE_SECONDS = 5.0  # how long a guardian may take to end with its children
+DYING_SECONDS = 1.0  # how long a child may, once the kernel has been told to kill it
 
 
 class GuardianHandle:
@@ -155,6 +157,24 @@ class ChildHandle:
             return None
         return list(self.unpacker.feed(data)) if data else None
 
+    def kill(self) -> None:
+        """Have the kernel kill the child, if it lives: its sign of life is gone."""
+        with suppress(OSError):
+            os.close(self._life)
+        with suppress(OSError):
+            self.wire.shutdown(socket.SHUT_WR)
+        self._life = -1
+
+    def last_words(self) -> Iterator[Message]:
+        """What it had said until it was dead, and waits for that: nothing begins afterwards."""
+        self.kill()
+        deadline = monotonic() + DYING_SECONDS
+        while (messages := self.hear()) is not None:
+            yield from messages
+            patience = max(0.0, deadline - monotonic())
+            if not messages and not select.select([self.wire], [], [], patience)[0]:
+                return  # a program that it started holds the wire
+
     def read_pipe(self, stream: int, secrets: Callable[[Attempt], None]) -> bool | None:
         """Take what was written past Python for the attempt that executes; whether there may be
         more now, None for nothing ever. `secrets` is called before the first bytes are kept."""
@@ -185,8 +205,9 @@ class ChildHandle:
 
     def close(self) -> None:
         """Close the files; a child that lives is killed by that."""
+        self.kill()
         self.wire.close()
-        for file in (*self.pipes, self._life):
+        for file in self.pipes:
             with suppress(OSError):
                 os.close(file)
         self.pipes = []
