@@ -6,19 +6,22 @@ from dataclasses import asdict, dataclass, replace
 from aegis_web.accounts.models import Account
 from aegis_web.config_values import known_zone
 from aegis_web.errors import Invalid
+from aegis_web.language import LANGUAGES, N_, _
 
 CHOICES = {
-    "theme": {"system": "System", "light": "Light", "dark": "Dark"},
-    "times_in": {"job": "Job's zone", "mine": "My zone", "utc": "UTC"},
-    "times_as": {"relative": "Relative", "absolute": "Absolute"},
-    "density": {"comfortable": "Comfortable", "compact": "Compact"},
+    "theme": {"system": N_("System"), "light": N_("Light"), "dark": N_("Dark")},
+    "times_in": {"job": N_("Job's zone"), "mine": N_("My zone"), "utc": N_("UTC")},
+    "times_as": {"relative": N_("Relative"), "absolute": N_("Absolute")},
+    "density": {"comfortable": N_("Comfortable"), "compact": N_("Compact")},
+    "language": {"browser": N_("Browser's"), **LANGUAGES},
 }
 LABELS = {
-    "theme": "Theme",
-    "times_in": "Times in",
-    "times_as": "Times as",
-    "density": "Density",
-    "zone": "My zone",
+    "theme": N_("Theme"),
+    "times_in": N_("Times in"),
+    "times_as": N_("Times as"),
+    "density": N_("Density"),
+    "language": N_("Language"),
+    "zone": N_("My zone"),
 }
 
 
@@ -30,6 +33,7 @@ class Preferences:
     times_in: str = "job"
     times_as: str = "relative"
     density: str = "comfortable"
+    language: str = "browser"
     zone: str | None = None  # an IANA name; None: as the browser says
 
     @classmethod
@@ -50,7 +54,7 @@ class Preferences:
         Raises: Invalid naming each field whose value is unknown.
         """
         errors = {
-            name: f"Choose one of: {', '.join(values)}."
+            name: _("Choose one of: %(values)s.", values=", ".join(values))
             for name, values in CHOICES.items()
             if name in wanted and wanted[name] not in values
         }
@@ -59,7 +63,7 @@ class Preferences:
             if "zone" in wanted:
                 zone = known_zone(wanted["zone"]) if wanted["zone"] else None
         except ValueError:
-            errors["zone"] = "There is no such time zone. Choose one of the list."
+            errors["zone"] = _("There is no such time zone. Choose one of the list.")
         if errors:
             raise Invalid(errors)
         chosen = {name: wanted[name] for name in CHOICES if name in wanted}

@@ -10,6 +10,7 @@ from aegis_web.accounts.preferences import LABELS
 from aegis_web.accounts.queries import administrator_exists, setup_link_works
 from aegis_web.accounts.session import current_actor
 from aegis_web.errors import Invalid, NotFound
+from aegis_web.web.language import remember_language
 from aegis_web.web.pages import go_back, go_to, is_htmx, render
 from aegis_web.web.preferences import remember_theme
 
@@ -70,4 +71,6 @@ def change_preferences() -> Response:
     response = go_back(reload=bool((LABELS.keys() & wanted.keys()) - SEEN_AT_ONCE))
     if "theme" in wanted and chosen.theme:
         remember_theme(response, chosen.theme)
+    if "language" in wanted:
+        remember_language(response, chosen.language)
     return response

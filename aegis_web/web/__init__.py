@@ -8,6 +8,7 @@ from aegis_web.web import (
     errors,
     formats,
     headers,
+    language,
     navigation,
     preferences,
     static,
@@ -21,5 +22,6 @@ def init_app(app: Flask, settings: Settings) -> None:
     compression.init_app(app)
     formats.init_app(app)
     preferences.init_app(app)
+    language.init_app(app)
     navigation.init_app(app)
     errors.init_app(app)

@@ -142,5 +142,6 @@ def style_sheets(folder: Path) -> Parts:
 
 @lru_cache(maxsize=1)
 def script_modules(folder: Path) -> Parts:
-    """Every module of ours that a page loads; they do not import each other."""
-    return tuple(sorted(path for path in (folder / "js").glob("*.js") if path.name != "theme.js"))
+    """Every module of ours that a page loads: texts.js, and those that may call what it defines."""
+    own = (path for path in (folder / "js").glob("*.js") if path.name != "theme.js")
+    return tuple(sorted(own, key=lambda path: (path.name != "texts.js", path)))

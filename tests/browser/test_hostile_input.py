@@ -3,32 +3,25 @@
 The address comes first among the arguments, so that the server outlives the pages.
 """
 
-import json
 import re
 from collections import Counter, deque
-from datetime import timedelta
-from urllib.parse import parse_qsl, urldefrag, urlsplit
+from urllib.parse import urldefrag, urlsplit
 
 import pytest
 from flask import Flask
 from playwright.sync_api import Locator, Page, Route, expect
 from sqlalchemy import select
 
-from aegis_web.accounts.models import Account
-from aegis_web.audit.models import Actor, audit_entry
-from aegis_web.clock import utc_now
-from aegis_web.engine.versions import keep_version
 from aegis_web.extensions import transaction
-from aegis_web.feeds.models import Feed
-from aegis_web.jobs.models import Calendar, Job, JobSkip, JobState, Pause
+from aegis_web.jobs.models import Job, JobState
 from aegis_web.runs.models import RunStatus
 from tests.browser.polyglots import POLYGLOTS
-from tests.runs.rows import add_attempts, add_job, add_log, add_run
+from tests.runs.rows import add_job, add_log, add_run
 from tests.support.browsers import WIDTHS, OpenPage, assert_fits
+from tests.support.everywhere import fill_every_field, kind_of
 
 pytestmark = pytest.mark.browser
 MOST_PAGES, MOST_OF_A_KIND = 40, 1
-DIGITS = re.compile(r"[0-9a-f]{16,}|[0-9]+")
 RESOLVED = "links => links.map(a => new URL(a.getAttribute('href'), document.baseURI).href)"
 INJECTED = ", ".join(
     (
@@ -42,64 +35,6 @@ LISTS = (
     "/", "/jobs", "/jobs/new", "/runs", "/timeline", "/forecast", "/ledger", "/failures",
     "/calendars", "/feeds", "/backups", "/system", "/services", "/account",
 )  # fmt: skip
-
-
-def poison(app: Flask) -> None:
-    """Put the texts into the fields of the database, past all forms."""
-    everything, now = "\n".join(POLYGLOTS), utc_now()
-    with app.app_context(), transaction() as session:
-        calendar = Calendar(
-            name=POLYGLOTS[-2],
-            zone="UTC",
-            periods=[
-                {"name": text, "from": "2026-01-01T00:00", "until": "2099-01-01T00:00"}
-                for text in POLYGLOTS
-            ],
-        )
-        session.add(calendar)
-        for text in POLYGLOTS:
-            feed = Feed(name=text, tag=text, token_sha256=text, made_at=now, made_by=text)
-            session.add(feed)
-        session.flush()
-        calendar_id = calendar.id
-    for number, text in enumerate(POLYGLOTS):
-        job = add_job(
-            app,
-            text,
-            description=everything,
-            owner=text,
-            tags=[text[:50], "reports"],
-            arguments={"host": text, text: text},
-            service=text if number % 4 == 0 else "check_certificate",
-            problem=text if number % 4 == 0 else None,
-            state=JobState.PAUSED if number % 4 == 1 else JobState.ACTIVE,
-            pause_reason=text,
-            calendar_id=calendar_id if number % 4 == 2 else None,
-            created_by=text,
-            updated_by=text,
-            revision=2,
-        )
-        details = {"arguments": {text: text}, "result": json.dumps({text: everything})}
-        details |= {"traceback": f'  File "{text}", line 1\n    {everything}', "result_note": None}
-        told = {"progress_done": 1.0, "progress_total": 2.0, "progress_message": text}
-        when = now - timedelta(minutes=number)
-        run = add_run(app, job, RunStatus.FAILED, when, details, error=text, requested_by=text)
-        add_attempts(app, run, {"error": text, "traceback": everything})
-        add_log(
-            app, run, [f"{text.partition(' ')[0]} {text}", *(f"out {one}" for one in POLYGLOTS)]
-        )
-        soon = now + timedelta(seconds=1)
-        add_run(app, job, RunStatus.RUNNING, soon, told)
-    with app.app_context(), transaction() as session:
-        for job, text in zip(session.scalars(select(Job)).all(), POLYGLOTS, strict=False):
-            keep_version(session, job, now, Actor(text), note=text)
-            after = {"name": text, "reason": text, text: text}
-            session.add(audit_entry(Actor(text), "job.change", f"job:{job.id}", {}, after))
-            if job.next_run_at is not None:
-                skip = {"fire_at": job.next_run_at, "skipped_by": text, "reason": text}
-                session.merge(JobSkip(job_id=job.id, **skip))
-        session.add(Pause(from_at=now, reason=everything, paused_by=POLYGLOTS[3]))
-        session.scalars(select(Account)).unique().one().email = POLYGLOTS[4]
 
 
 def fill_the_forms(page: Page, address: str) -> None:
@@ -169,13 +104,6 @@ def crawl(page: Page, address: str) -> Counter[str]:
     return kinds
 
 
-def kind_of(path: str) -> str:
-    """A path without its numbers, and the names of what stands in its query."""
-    parts = urlsplit(path)
-    names = sorted({name for name, _ in parse_qsl(parts.query, keep_blank_values=True)})
-    return DIGITS.sub("N", parts.path) + "".join(f"?{name}" for name in names)
-
-
 def assert_nothing_injected(page: Page) -> None:
     """Fail when an element or an address stands in the page that only our texts speak of."""
     found = page.locator(INJECTED).evaluate_all("found => found.map(one => one.outerHTML)")
@@ -190,7 +118,7 @@ def test_no_stored_text_becomes_part_of_a_page(
     asked: list[str] = []
     page.on("dialog", lambda dialog: (asked.append(dialog.message), dialog.dismiss()))
     fill_the_forms(page, address)
-    poison(app)
+    fill_every_field(app, POLYGLOTS)
     acknowledge_by_hand(page, address)
     kinds = crawl(page, address)
     assert {"/jobs/N", "/runs/N", "/jobs/N/edit", "/jobs/N/repair", "/failures"} <= kinds.keys()

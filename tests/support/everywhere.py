@@ -1,0 +1,85 @@
+"""A database in which every field holds a text, and the addresses of pages by their kind."""
+
+import json
+import re
+from collections.abc import Sequence
+from datetime import timedelta
+from urllib.parse import parse_qsl, urlsplit
+
+from flask import Flask
+from sqlalchemy import select
+
+from aegis_web.accounts.models import Account
+from aegis_web.audit.models import Actor, audit_entry
+from aegis_web.clock import utc_now
+from aegis_web.engine.versions import keep_version
+from aegis_web.extensions import transaction
+from aegis_web.feeds.models import Feed
+from aegis_web.jobs.models import Calendar, Job, JobSkip, JobState, Pause
+from aegis_web.runs.models import RunStatus
+from tests.runs.rows import add_attempts, add_job, add_log, add_run
+
+DIGITS = re.compile(r"[0-9a-f]{16,}|[0-9]+")
+
+
+def fill_every_field(app: Flask, texts: Sequence[str]) -> None:
+    """Put each of the texts into every field of the database that holds words, past all forms."""
+    everything, now = "\n".join(texts), utc_now()
+    with app.app_context(), transaction() as session:
+        calendar = Calendar(
+            name=texts[-2],
+            zone="UTC",
+            periods=[
+                {"name": text, "from": "2026-01-01T00:00", "until": "2099-01-01T00:00"}
+                for text in texts
+            ],
+        )
+        session.add(calendar)
+        for text in texts:
+            feed = Feed(name=text, tag=text, token_sha256=text, made_at=now, made_by=text)
+            session.add(feed)
+        session.flush()
+        calendar_id = calendar.id
+    for number, text in enumerate(texts):
+        job = add_job(
+            app,
+            text,
+            description=everything,
+            owner=text,
+            tags=[text[:50], "reports"],
+            arguments={"host": text, text: text},
+            service=text if number % 4 == 0 else "check_certificate",
+            problem=text if number % 4 == 0 else None,
+            state=JobState.PAUSED if number % 4 == 1 else JobState.ACTIVE,
+            pause_reason=text,
+            calendar_id=calendar_id if number % 4 == 2 else None,
+            created_by=text,
+            updated_by=text,
+            revision=2,
+        )
+        details = {"arguments": {text: text}, "result": json.dumps({text: everything})}
+        details |= {"traceback": f'  File "{text}", line 1\n    {everything}', "result_note": None}
+        told = {"progress_done": 1.0, "progress_total": 2.0, "progress_message": text}
+        when = now - timedelta(minutes=number)
+        run = add_run(app, job, RunStatus.FAILED, when, details, error=text, requested_by=text)
+        add_attempts(app, run, {"error": text, "traceback": everything})
+        add_log(app, run, [f"{text.partition(' ')[0]} {text}", *(f"out {one}" for one in texts)])
+        soon = now + timedelta(seconds=1)
+        add_run(app, job, RunStatus.RUNNING, soon, told)
+    with app.app_context(), transaction() as session:
+        for job, text in zip(session.scalars(select(Job)).all(), texts, strict=False):
+            keep_version(session, job, now, Actor(text), note=text)
+            after = {"name": text, "reason": text, text: text}
+            session.add(audit_entry(Actor(text), "job.change", f"job:{job.id}", {}, after))
+            if job.next_run_at is not None:
+                skip = {"fire_at": job.next_run_at, "skipped_by": text, "reason": text}
+                session.merge(JobSkip(job_id=job.id, **skip))
+        session.add(Pause(from_at=now, reason=everything, paused_by=texts[3]))
+        session.scalars(select(Account)).unique().one().email = texts[4]
+
+
+def kind_of(path: str) -> str:
+    """A path without its numbers, and the names of what stands in its query."""
+    parts = urlsplit(path)
+    names = sorted({name for name, _ in parse_qsl(parts.query, keep_blank_values=True)})
+    return DIGITS.sub("N", parts.path) + "".join(f"?{name}" for name in names)
