@@ -95,7 +95,7 @@ def test_other_fields_of_the_form_change_nothing(admin: Browser, app: Flask) -> 
         account = db.session.scalars(select(Account)).unique().one()
         assert (account.id, account.email, account.active) == (1, EMAIL, True)
         assert [role.name for role in account.roles] == ["admin"]
-    assert set(kept(app)[0] or ()) == {"times_in", "times_as", "density"}
+    assert set(kept(app)[0] or ()) == {"times_in", "times_as", "density", "language"}
 
 
 def test_htmx_loads_the_page_anew_only_where_the_page_says_otherwise(admin: Browser) -> None:

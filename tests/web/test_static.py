@@ -69,7 +69,7 @@ def test_fonts_are_not_compressed_again(client: FlaskClient) -> None:
 
 
 def test_all_style_sheets_and_all_modules_are_one_file_each(client: FlaskClient) -> None:
-    for kind, first in (("css", "Tabler"), ("js", "// A bar of the timeline")):
+    for kind, first in (("css", "Tabler"), ("js", "// What the other modules say")):
         answer = client.get(f"/static/{kind}/all.{kind}")
         assert first in answer.text[:500]
         for path in (ROOT / "static" / kind).glob(f"*.{kind}"):
