@@ -5,7 +5,7 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
-.PHONY: help run test faults lint css messages lock browser clean venv venv-dev
+.PHONY: help run test faults lint css messages roles lock browser clean venv venv-dev
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ css: venv-dev ## Take from Tabler what the pages use: static/built/tabler.css
 
 messages: venv-dev ## Bring the translations up to date with what the sources say
 	@$(BIN)/python -m scripts.messages
+
+roles: venv-dev ## Make docs/roles.md from the routes and their rights
+	@$(BIN)/python -m scripts.roles
 
 lock: venv-dev ## Pin requirements*.in again, with hashes, for Python 3.11 to 3.14
 	@$(BIN)/python scripts/lock.py

@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 PASSWORD_MAX_LENGTH = 1000
 EMAIL_MAX_LENGTH = 255
 LINK_IS_DEAD = (
-    "This set-up link does not work: it can be used once and within 24 hours. Start the server "
+    "This set-up link does not work: it can be used once and within 15 minutes. Start the server "
     "again: it prints a fresh link while there is no administrator."
 )
 
@@ -59,9 +59,9 @@ def create_first_admin(token: str, email: str, password: str) -> Account:
     Raises: Invalid naming `email` or `password`; NotFound when the link is unknown, too old or
     used; Conflict when somebody else made the first administrator meanwhile.
     """
-    email, hashed = _checked_email(email), hash_password(_checked_password(password, email))
+    email, hashed = checked_email(email), hash_password(checked_password(password, email))
     with transaction() as session:
-        role = _locked_admin_role(session)
+        role = locked_admin_role(session)
         if has_administrator(session):
             raise Conflict("Somebody has made the first administrator already: sign in.")
         if find_link(_all_links(session), token) is None:
@@ -78,13 +78,13 @@ def ensure_admin_from_settings(settings: Settings) -> None:
     if settings.admin_email is None or settings.admin_password_file is None:
         return
     try:
-        email = _checked_email(settings.admin_email)
+        email = checked_email(settings.admin_email)
     except Invalid as invalid:
         cure = invalid.errors["email"]
         raise ConfigError("AEGIS_ADMIN_EMAIL", settings.admin_email, cure) from None
     password = _password_in(settings.admin_password_file, email)
     with transaction() as session:
-        role = _locked_admin_role(session)
+        role = locked_admin_role(session)
         if has_administrator(session):
             return
         _add_admin(session, role, email, hash_password(password), by=CODE)
@@ -150,7 +150,7 @@ def _changed_preferences(actor: Actor, before: Preferences, after: Preferences) 
 def _password_in(file: Path, email: str) -> str:
     name = "AEGIS_ADMIN_PASSWORD_FILE"
     try:
-        return _checked_password(file.read_text("utf-8").rstrip("\r\n"), email)
+        return checked_password(file.read_text("utf-8").rstrip("\r\n"), email)
     except (OSError, UnicodeDecodeError) as error:
         cure = f"name a text file that this process can read ({error})"
         raise ConfigError(name, str(file), cure) from None
@@ -159,7 +159,8 @@ def _password_in(file: Path, email: str) -> str:
         raise ConfigError(name, str(file), cure) from None
 
 
-def _checked_email(email: str) -> str:
+def checked_email(email: str) -> str:
+    """The address in its normal form. Raises: Invalid naming `email`."""
     try:
         normal = security.mail_util.validate(email.strip())
     except EmailValidateException as error:
@@ -169,7 +170,8 @@ def _checked_email(email: str) -> str:
     return normal
 
 
-def _checked_password(password: str, email: str) -> str:
+def checked_password(password: str, email: str) -> str:
+    """The password in its normal form. Raises: Invalid naming `password`."""
     if len(password) > PASSWORD_MAX_LENGTH:
         raise Invalid({"password": f"Use at most {PASSWORD_MAX_LENGTH} characters."})
     problems, normal = security.password_util.validate(password, True, email=email)
@@ -178,16 +180,23 @@ def _checked_password(password: str, email: str) -> str:
     return normal
 
 
-def _locked_admin_role(session: Session) -> Role:
-    """The role admin, locked until the commit: whoever makes the first account waits here."""
-    wanted = select(Role).where(Role.name == ADMIN).with_for_update()
+def locked_admin_role(session: Session) -> Role:
+    """The role admin, locked until the commit: whoever makes the first account waits here, and
+    whoever might take away the last."""
+    add_role(session, ADMIN)
+    return session.scalars(select(Role).where(Role.name == ADMIN).with_for_update()).one()
+
+
+def add_role(session: Session, name: str) -> Role:
+    """The role of this name, made where no account has had it yet."""
+    wanted = select(Role).where(Role.name == name)
     if role := session.scalar(wanted):
         return role
     try:
         with session.begin_nested():
-            session.add(Role(name=ADMIN, description="May do everything"))
+            session.add(Role(name=name))
     except IntegrityError:
-        log.debug("another process has just made the role %s", ADMIN)
+        log.debug("another process has just made the role %s", name)
     return session.scalars(wanted).one()
 
 

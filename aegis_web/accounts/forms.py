@@ -77,6 +77,13 @@ def wait_before_trying(email: str | None, password: str | None) -> str | None:
     return _("Too many tries have failed. Try again in %(time)s.", time=duration(g.retry_after))
 
 
+class ChoosePasswordForm(FlaskForm):
+    """A password, twice; the action judges it."""
+
+    password = PasswordField("Password", [InputRequired("Enter a password.")])
+    password_again = PasswordField("Password, once more", [EqualTo("password", SAME_TWICE)])
+
+
 class SetUpForm(FlaskForm):
     """The first administrator's e-mail and password; the action judges both."""
 

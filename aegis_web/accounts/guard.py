@@ -14,13 +14,22 @@ from flask_security import current_user
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from aegis_web.accounts.queries import administrator_exists
+from aegis_web.accounts.rights import ROLE_WORDS, Right, right_for, role_with
 from aegis_web.config import Settings, is_loopback, settings
+from aegis_web.language import _
 from aegis_web.web.pages import is_htmx, local_path
 
 HEALTH_ROUTES = frozenset({"system.healthz", "system.readyz"})  # one word; asked by address
 SET_UP_ROUTES = frozenset({"accounts.set_up", "accounts.set_up_link"})
+LINK_ROUTES = frozenset({"accounts.choose_password"})  # the address itself is the secret
 FEED_ROUTES = frozenset({"feeds.calendar"})  # the address itself is the secret; read only
-OPEN_ROUTES = frozenset({"security.login", "static"}) | SET_UP_ROUTES | HEALTH_ROUTES | FEED_ROUTES
+OPEN_ROUTES = (
+    frozenset({"security.login", "static"})
+    | SET_UP_ROUTES
+    | LINK_ROUTES
+    | HEALTH_ROUTES
+    | FEED_ROUTES
+)
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 OWN_SITES = frozenset({"same-origin", "none"})  # none: typed into the address bar
@@ -36,6 +45,7 @@ def init_app(app: Flask, settings: Settings) -> None:
         )
     app.before_request_funcs.setdefault(None, []).insert(0, guard)
     app.add_template_global(plain_http, "plain_http")
+    app.add_template_global(may, "may")
 
 
 def guard() -> ResponseReturnValue | None:
@@ -126,7 +136,7 @@ def refuse_odd_sign_in() -> ResponseReturnValue | None:
 
 def require_account() -> ResponseReturnValue | None:
     """The way in for whoever has no session: set-up first, then sign-in."""
-    if request.endpoint == "static" or request.endpoint in SET_UP_ROUTES:
+    if request.endpoint == "static" or request.endpoint in SET_UP_ROUTES | LINK_ROUTES:
         return None
     if not administrator_exists():
         return send_to(url_for("accounts.set_up"))
@@ -134,8 +144,34 @@ def require_account() -> ResponseReturnValue | None:
         return None
     if not current_user.is_authenticated:
         return send_to(url_for("security.login", next=wanted_path()))
+    require_right()
     note_activity()
     return None
+
+
+def require_right() -> None:
+    """403 where the role of the account does not reach; a route without a right is closed."""
+    if request.endpoint is None:  # there is no such address, or not by this method
+        return
+    needed = right_for(request.endpoint, request.values)
+    if needed is None:
+        raise LookupError(f"the route {request.endpoint} has no right in accounts/rights.py")
+    refuse_below(needed)
+
+
+def refuse_below(needed: Right) -> None:
+    """403 with the role that it takes, where this account's right is less than `needed`."""
+    if current_user.right < needed:
+        role = _(ROLE_WORDS[role_with(needed)])
+        abort(
+            403,
+            _("This takes the role %(role)s. An administrator can give it to you.", role=role),
+        )
+
+
+def may(right: str) -> bool:
+    """Whether the reader of this page may "read", "operate", "edit" or "admin"."""
+    return bool(current_user.is_authenticated and current_user.right >= Right[right.upper()])
 
 
 def send_to(url: str) -> ResponseReturnValue:

@@ -7,6 +7,7 @@ from sqlalchemy import Column, ForeignKey, String, Table
 from sqlalchemy.ext.mutable import MutableList
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from aegis_web.accounts.rights import ROLES, Right, right_of
 from aegis_web.database import BigKey, Document, Instant, Model
 
 ADMIN = "admin"
@@ -20,7 +21,7 @@ account_roles = Table(
 
 
 class Role(Model, RoleMixin):
-    """A named set of rights. Today everybody is an administrator."""
+    """A named set of rights; which, says `accounts/rights.py`."""
 
     __tablename__ = "roles"
 
@@ -46,6 +47,17 @@ class Account(Model, UserMixin):
     roles: Mapped[list[Role]] = relationship(  # type: ignore[assignment]  # UserMixin: RoleMixin
         secondary=account_roles, lazy="joined"
     )
+
+    @property
+    def role(self) -> str | None:
+        """The strongest of its roles; None where it has none that this release knows."""
+        known = [role.name for role in self.roles if role.name in ROLES]
+        return max(known, key=ROLES.__getitem__, default=None)
+
+    @property
+    def right(self) -> Right:
+        """What this person may do."""
+        return right_of([role.name for role in self.roles])
 
 
 class AccountSession(Model):
@@ -74,6 +86,20 @@ class SignInAttempts(Model):
     failures: Mapped[int]
     failed_at: Mapped[datetime] = mapped_column(Instant, index=True)
     next_at: Mapped[datetime] = mapped_column(Instant)  # before that nothing is tried
+
+
+class PasswordLink(Model):
+    """A link by which one person chooses a password once; only the hash of its token is kept."""
+
+    __tablename__ = "password_links"
+
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    token_sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    account_id: Mapped[int] = mapped_column(
+        ForeignKey("accounts.id", ondelete="CASCADE"), index=True
+    )
+    made_at: Mapped[datetime] = mapped_column(Instant)
+    ends_at: Mapped[datetime] = mapped_column(Instant)
 
 
 class SetupLink(Model):

@@ -13,7 +13,7 @@ from aegis_web.accounts.models import ADMIN, Role, SetupLink, account_roles
 from aegis_web.clock import utc_now
 from aegis_web.extensions import db
 
-SETUP_LINK_LIFE = timedelta(hours=24)
+SETUP_LINK_LIFE = timedelta(minutes=15)
 SEEN = "aegis.has_administrator"
 
 

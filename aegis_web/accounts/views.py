@@ -1,10 +1,12 @@
 """The first start's set-up, and a person's own account. Sign-in itself is Flask-Security's."""
 
-from flask import Blueprint, Response, flash, request, url_for
+from flask import Response, flash, request, url_for
 from flask_security import current_user, login_user
 
 from aegis_web.accounts import actions
+from aegis_web.accounts import member_views as _member_views  # noqa: F401  (its routes)
 from aegis_web.accounts.actions import LINK_IS_DEAD, create_first_admin
+from aegis_web.accounts.addresses import FIRST_PAGE, ID, bp
 from aegis_web.accounts.agents import device
 from aegis_web.accounts.forms import SetUpForm
 from aegis_web.accounts.preferences import LABELS
@@ -19,10 +21,6 @@ from aegis_web.web.language import remember_language
 from aegis_web.web.pages import go_back, go_to, is_htmx, render
 from aegis_web.web.preferences import remember_theme
 
-bp = Blueprint("accounts", __name__)
-
-FIRST_PAGE = "/"
-ID = "<int(max=9223372036854775807):id>"
 SEEN_AT_ONCE = frozenset({"theme", "density"})  # theme.js shows them without another page
 
 

@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
-from flask import Flask, current_app, request, url_for
+from flask import Flask, current_app, g, request, url_for
+from flask_security import current_user
+
+from aegis_web.accounts.rights import RIGHTS, Right
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ PLACES = (
     Place("Calendars", "calendar", "calendars.index", "c"),
     Place("Services", "functions", "system.services", "s"),
     Place("Backups", "backups", "backups.index", "b"),
+    Place("Accounts", "user", "accounts.everybody", "u"),
     Place("System", "server", "system.index", "y"),
 )
 ACCOUNT = "accounts.index"
@@ -104,4 +108,14 @@ def palette_url() -> str | None:
 
 
 def _url(endpoint: str) -> str | None:
-    return url_for(endpoint) if endpoint in current_app.view_functions else None
+    """Its address; None where this app has no such page, or this reader may not open it."""
+    if endpoint not in current_app.view_functions:
+        return None
+    return url_for(endpoint) if may_open(endpoint) else None
+
+
+def may_open(endpoint: str) -> bool:
+    """Whether the role of the reader reaches this page; on pages before the sign-in: it might."""
+    if "_login_user" not in g or not current_user.is_authenticated:
+        return True
+    return bool(current_user.right >= RIGHTS.get(endpoint, Right.OWN))

@@ -12,14 +12,17 @@ from werkzeug.test import TestResponse
 
 from aegis_web.accounts.actions import new_setup_link
 from aegis_web.accounts.models import Account
+from aegis_web.accounts.rights import RIGHTS, Right
 from aegis_web.audit.models import AuditEntry
 from aegis_web.extensions import db
 from tests.support.applications import EMAIL, PASSWORD, Browser, MakeApp, make_admin
 
 
 @pytest.fixture
-def make_app(make_app: MakeApp, sqlite_database: str) -> MakeApp:
+def make_app(make_app: MakeApp, sqlite_database: str, monkeypatch: pytest.MonkeyPatch) -> MakeApp:
     """Applications with a page and a write of no concept in particular, on one database."""
+    monkeypatch.setitem(RIGHTS, "probe.page", Right.READ)
+    monkeypatch.setitem(RIGHTS, "probe.write", Right.OPERATE)
 
     def make(**env: str) -> Flask:
         app = make_app(**{"DATABASE_URL": sqlite_database, **env})

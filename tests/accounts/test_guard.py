@@ -35,6 +35,8 @@ def requests_of(app: Flask) -> Iterator[tuple[Rule, str, str]]:
 def sample(rule: Rule, name: str) -> str | int:
     """A value for the argument `name` that the rule accepts."""
     converter = rule._converters[name]
+    if "{16}" in converter.regex:
+        return "f" * 16
     return 1 if "Number" in type(converter).__mro__[1].__name__ else "x"
 
 

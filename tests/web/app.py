@@ -8,6 +8,7 @@ from flask_login import LoginManager, UserMixin
 from jinja2 import ChoiceLoader, FileSystemLoader
 
 from aegis_web import web
+from aegis_web.accounts.rights import Right
 from aegis_web.config import Settings
 from aegis_web.errors import Conflict, Invalid, NotFound
 from aegis_web.extensions import csrf, db
@@ -25,6 +26,7 @@ class Person(UserMixin):
 
     id = 1
     email = "alice@example.org"
+    right = Right.ADMIN
     zone: str | None = None
     preferences: dict[str, str] | None = None
 

@@ -1,0 +1,156 @@
+"""The accounts of the team: all, one, and the page where an invited person chooses a password."""
+
+from flask import Response, flash, request, url_for
+from flask_security import login_user
+
+from aegis_web.accounts import members
+from aegis_web.accounts.addresses import FIRST_PAGE, ID, bp
+from aegis_web.accounts.agents import device
+from aegis_web.accounts.forms import ChoosePasswordForm
+from aegis_web.accounts.members import account_of_link, choose_password, find_account
+from aegis_web.accounts.models import Account
+from aegis_web.accounts.rights import ROLE_HELP, ROLE_WORDS
+from aegis_web.accounts.session import current_actor
+from aegis_web.accounts.sessions import Limits, sessions_of
+from aegis_web.config import settings
+from aegis_web.errors import AegisError, Invalid
+from aegis_web.extensions import db
+from aegis_web.language import _, ngettext
+from aegis_web.mail import send_mail
+from aegis_web.web.pages import finish_reading, go_to, render
+
+ONE = f"/accounts/{ID}"
+
+
+@bp.get("/accounts")
+def everybody() -> Response:
+    """Who may sign in, and as what."""
+    return list_page({})
+
+
+@bp.post("/accounts")
+def invite() -> Response:
+    """Make an account, and show the link for its person once."""
+    email, role = request.form.get("email", ""), request.form.get("role", "")
+    try:
+        account_id, path = members.invite(current_actor(), email, role)
+    except Invalid as invalid:
+        return list_page(invalid.errors, 422)
+    return account_page(account_id, link=hand_out(account_id, path))
+
+
+@bp.get(ONE)
+def show(id: int) -> Response:
+    """One account: its role, its sessions, and how its person gets in."""
+    return account_page(id)
+
+
+@bp.post(ONE)
+def change(id: int) -> Response:
+    """Give it another role, or switch it on or off."""
+    role, active = request.form.get("role", ""), request.form.get("active") == "1"
+    try:
+        members.change_account(current_actor(), id, role, active=active)
+    except Invalid as invalid:
+        return account_page(id, errors=invalid.errors, status=422)
+    flash(_("Saved. The sessions of this account have ended."), "success")
+    return go_to(url_for("accounts.show", id=id))
+
+
+@bp.post(f"{ONE}/link")
+def new_link(id: int) -> Response:
+    """Show a fresh link with which its person chooses a password."""
+    return account_page(id, link=hand_out(id, members.new_link(current_actor(), id)))
+
+
+@bp.post(f"{ONE}/sessions/end")
+def end_sessions_of(id: int) -> Response:
+    """End all its sessions."""
+    ended = members.end_sessions_of(current_actor(), id)
+    flash(ngettext("%(num)s session has ended.", "%(num)s sessions have ended.", ended), "success")
+    return go_to(url_for("accounts.show", id=id))
+
+
+@bp.route("/password/<token>", methods=["GET", "POST"], endpoint="choose_password")
+def choose_password_by_link(token: str) -> Response:
+    """Let who was invited, or forgot it, choose a password, and sign them in."""
+    email = find_account(account_of_link(token)).email
+    form = ChoosePasswordForm()
+    if form.validate_on_submit():
+        try:
+            account = choose_password(token, form.password.data or "")
+        except Invalid as invalid:
+            for field, message in invalid.errors.items():
+                form[field].errors = [message]
+        else:
+            login_user(account, authn_via=["link"])
+            flash(_("Welcome. Your password is set."), "success")
+            return go_to(FIRST_PAGE)
+    status = 422 if request.method == "POST" else 200
+    return render("accounts/choose_password.html", status=status, form=form, email=email)
+
+
+def list_page(errors: dict[str, str], status: int = 200) -> Response:
+    return render(
+        "accounts/everybody.html",
+        status=status,
+        members=members.members(),
+        errors=errors,
+        typed=request.form,
+        role_words=ROLE_WORDS,
+        role_help=ROLE_HELP,
+    )
+
+
+def account_page(
+    account_id: int,
+    *,
+    errors: dict[str, str] | None = None,
+    link: str | None = None,
+    status: int = 200,
+) -> Response:
+    account = find_account(account_id)
+    return render(
+        "accounts/show.html",
+        status=status,
+        account=account,
+        sessions=sessions_of(db.session, account_id, Limits.of(settings())),
+        errors=errors or {},
+        link=link,
+        typed=request.form,
+        role_words=ROLE_WORDS,
+        role_help=ROLE_HELP,
+        device=device,
+    )
+
+
+def hand_out(account_id: int, path: str) -> str:
+    """The whole address of a link; mailed to its person too where there is a mail server."""
+    url = address_of(path)
+    finish_reading()  # what this request has read is older than the change
+    account = find_account(account_id)
+    if settings().smtp_url:
+        try:
+            send_mail(settings(), [account.email], *invitation(account, url))
+        except AegisError as error:
+            flash(_("The link could not be mailed: %(error)s", error=error), "warning")
+        else:
+            flash(_("The link was mailed to %(email)s.", email=account.email), "success")
+    return url
+
+
+def address_of(path: str) -> str:
+    """The address that people type, with a path of ours."""
+    return (settings().public_url or request.host_url).rstrip("/") + path
+
+
+def invitation(account: Account, url: str) -> tuple[str, str]:
+    """Subject and text of the mail with a link."""
+    subject = _("Your account for Aegis")
+    text = _(
+        "Choose a password for %(email)s here:\n\n%(url)s\n\nThe link works once, and for a "
+        "limited time.\n",
+        email=account.email,
+        url=url,
+    )
+    return subject, text

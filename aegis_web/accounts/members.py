@@ -1,0 +1,247 @@
+"""The accounts of a team: who is invited, which role they have, and how they get a password.
+
+An account is invited by a link with which its person chooses a password; the same link helps who
+forgot one. It works once, and only the SHA-256 of its token is kept. There is always somebody who
+may administer the installation.
+"""
+
+import hmac
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+from flask_security import hash_password
+from sqlalchemy import delete, exists, func, select
+from sqlalchemy.orm import Session
+
+from aegis_web.accounts.actions import add_role, checked_email, checked_password, locked_admin_role
+from aegis_web.accounts.models import (
+    ADMIN,
+    Account,
+    AccountSession,
+    PasswordLink,
+    Role,
+    account_roles,
+)
+from aegis_web.accounts.queries import token_sha256
+from aegis_web.accounts.rights import ROLES
+from aegis_web.accounts.sessions import end_sessions
+from aegis_web.audit.models import Actor, audit_entry
+from aegis_web.clock import utc_now
+from aegis_web.errors import Conflict, Invalid, NotFound
+from aegis_web.extensions import db, transaction
+from aegis_web.language import N_, _
+
+INVITATION_LIFE = timedelta(days=7)
+RESET_LIFE = timedelta(hours=24)
+LINK_IS_DEAD = N_(
+    "This link does not work any more: it can be used once, and for a limited time. Ask an "
+    "administrator for another."
+)
+
+
+@dataclass(frozen=True)
+class Member:
+    """An account, as the list of all shows it."""
+
+    account: Account
+    last_seen: datetime | None
+    sessions: int
+
+    @property
+    def state(self) -> str:
+        """ "active", "invited" (it has no password yet) or "off"."""
+        if not self.account.active:
+            return "off"
+        return "active" if self.account.password else "invited"
+
+
+def members() -> list[Member]:
+    """All accounts by e-mail. Two queries."""
+    seen = {
+        row.account_id: row
+        for row in db.session.execute(
+            select(
+                AccountSession.account_id,
+                func.max(AccountSession.seen_at).label("last"),
+                func.count().label("number"),
+            ).group_by(AccountSession.account_id)
+        )
+    }
+    accounts = db.session.scalars(select(Account).order_by(Account.email)).unique()
+    return [
+        Member(
+            account,
+            seen[account.id].last if account.id in seen else None,
+            seen[account.id].number if account.id in seen else 0,
+        )
+        for account in accounts
+    ]
+
+
+def find_account(account_id: int) -> Account:
+    """Raises: NotFound."""
+    account: Account | None = db.session.get(Account, account_id)
+    if account is None:
+        raise NotFound(_("There is no such account."))
+    return account
+
+
+def invite(actor: Actor, email: str, role: str) -> tuple[int, str]:
+    """Make an account and the path of the link with which its person chooses a password.
+
+    Raises: Invalid naming `email` or `role`.
+    """
+    email, role = checked_email(email), checked_role(role)
+    with transaction() as session:
+        taken = select(exists().where(func.lower(Account.email) == email.lower()))
+        if session.scalar(taken):
+            raise Invalid({"email": _("Somebody has an account with this address already.")})
+        account = Account(
+            email=email,
+            password=None,
+            active=True,
+            fs_uniquifier=uuid4().hex,
+            created_at=utc_now(),
+            roles=[add_role(session, role)],
+        )
+        session.add(account)
+        session.flush()
+        path = add_link(session, account.id, INVITATION_LIFE)
+        after = {"email": email, "role": role}
+        session.add(audit_entry(actor, "account.invite", subject_of(account.id), None, after))
+    return account.id, path
+
+
+def new_link(actor: Actor, account_id: int) -> str:
+    """The path of a fresh link with which a person chooses a password; earlier ones end.
+
+    Raises: NotFound; Conflict where the account is switched off.
+    """
+    with transaction() as session:
+        account = locked_account(session, account_id)
+        if not account.active:
+            raise Conflict(_("This account is switched off. Switch it on first."))
+        life = RESET_LIFE if account.password else INVITATION_LIFE
+        path = add_link(session, account_id, life)
+        session.add(audit_entry(actor, "account.new_link", subject_of(account_id)))
+    return path
+
+
+def choose_password(token: str, password: str) -> Account:
+    """Let the holder of a link choose a password; every session of the account ends.
+
+    Raises: NotFound when the link is unknown, too old or used; Invalid naming `password`.
+    """
+    account_id = account_of_link(token)
+    email = find_account(account_id).email
+    hashed = hash_password(checked_password(password, email))
+    with transaction() as session:
+        account = locked_account(session, account_id)
+        if find_link(session, token) is None or not account.active:
+            raise NotFound(_(LINK_IS_DEAD))
+        account.password, account.fs_uniquifier = hashed, uuid4().hex
+        session.execute(delete(PasswordLink).where(PasswordLink.account_id == account_id))
+        end_sessions(session, account_id)
+        actor = Actor(account.email, account_id)
+        session.add(audit_entry(actor, "account.choose_password", subject_of(account_id)))
+    return account
+
+
+def account_of_link(token: str) -> int:
+    """The account that a link is for. Raises: NotFound when it works no more."""
+    link = find_link(db.session, token)
+    if link is None:
+        raise NotFound(_(LINK_IS_DEAD))
+    return link.account_id
+
+
+def change_account(actor: Actor, account_id: int, role: str, *, active: bool) -> None:
+    """Give an account a role, switch it on or off. What it may do less ends all its sessions, and
+    so does any other role.
+
+    Raises: NotFound; Invalid naming `role` or `active`, also where nobody could administer then.
+    """
+    role = checked_role(role)
+    with transaction() as session:
+        locked_admin_role(session)
+        account = locked_account(session, account_id)
+        before = {"role": account.role, "active": account.active}
+        after = {"role": role, "active": active}
+        if before == after:
+            return
+        account.roles, account.active = [add_role(session, role)], active
+        session.flush()
+        if not other_administrators(session):
+            field = "role" if role != ADMIN else "active"
+            raise Invalid({field: _("Nobody could administer this installation then.")})
+        if not active:
+            session.execute(delete(PasswordLink).where(PasswordLink.account_id == account_id))
+        end_sessions(session, account_id)
+        session.add(audit_entry(actor, "account.change", subject_of(account_id), before, after))
+
+
+def end_sessions_of(actor: Actor, account_id: int) -> int:
+    """End every session of an account; how many."""
+    with transaction() as session:
+        ended = end_sessions(session, account_id)
+        if ended:
+            after = {"ended": ended}
+            subject = subject_of(account_id)
+            session.add(audit_entry(actor, "account.end_sessions", subject, None, after))
+    return ended
+
+
+def other_administrators(session: Session) -> bool:
+    """Whether somebody can sign in as an administrator."""
+    holder = (
+        select(Account.id)
+        .join(account_roles)
+        .join(Role)
+        .where(Role.name == ADMIN, Account.active, Account.password.is_not(None))
+    )
+    return bool(session.scalar(select(exists(holder))))
+
+
+def add_link(session: Session, account_id: int, life: timedelta) -> str:
+    """The path of a new link of an account, whose earlier ones end."""
+    token, now = secrets.token_urlsafe(32), utc_now()
+    session.execute(delete(PasswordLink).where(PasswordLink.account_id == account_id))
+    session.add(
+        PasswordLink(
+            token_sha256=token_sha256(token),
+            account_id=account_id,
+            made_at=now,
+            ends_at=now + life,
+        )
+    )
+    return f"/password/{token}"
+
+
+def find_link(session: Session, token: str) -> PasswordLink | None:
+    """The link that the token opens, if it works still."""
+    digest = token_sha256(token)
+    link = session.scalar(select(PasswordLink).where(PasswordLink.token_sha256 == digest))
+    if link is None or not hmac.compare_digest(link.token_sha256, digest):
+        return None
+    return link if link.ends_at > utc_now() else None
+
+
+def locked_account(session: Session, account_id: int) -> Account:
+    """The account, which nobody else changes until the commit. Raises: NotFound."""
+    wanted = select(Account).where(Account.id == account_id).with_for_update(of=Account)
+    account = session.scalars(wanted).unique().one_or_none()
+    if account is None:
+        raise NotFound(_("There is no such account."))
+    return account
+
+
+def checked_role(role: str) -> str:
+    if role not in ROLES:
+        raise Invalid({"role": _("Choose one of: %(values)s.", values=", ".join(ROLES))})
+    return role
+
+
+def subject_of(account_id: int) -> str:
+    return f"account:{account_id}"
