@@ -28,6 +28,7 @@ ROOMS = (
     "timeline",
     "forecast",
     "feeds",
+    "tokens",
     "failures",
     "calendars",
     "live",

@@ -5,10 +5,11 @@ over a connection that is safe enough, not be a write sent from another site, an
 of an active account. What is refused gets a plain page that says what to do.
 """
 
+import logging
 import re
 from ipaddress import ip_address
 
-from flask import Flask, Response, abort, redirect, request, session, url_for
+from flask import Flask, Response, abort, current_app, g, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -16,7 +17,10 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from aegis_web.accounts.queries import administrator_exists
 from aegis_web.accounts.rights import ROLE_WORDS, Right, right_for, role_with
 from aegis_web.config import Settings, is_loopback, settings
+from aegis_web.extensions import db
 from aegis_web.language import _
+from aegis_web.tokens.actions import note_use, open_token
+from aegis_web.tokens.scopes import ROUTES
 from aegis_web.web.pages import is_htmx, local_path
 
 HEALTH_ROUTES = frozenset({"system.healthz", "system.readyz"})  # one word; asked by address
@@ -34,6 +38,7 @@ OPEN_ROUTES = (
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 OWN_SITES = frozenset({"same-origin", "none"})  # none: typed into the address bar
 PORT = re.compile(r":\d+$")
+log = logging.getLogger(__name__)
 LOCAL_PATH = re.compile(r"/(?![/\\])[^\\\x00-\x20\x7f]*")
 
 
@@ -56,6 +61,9 @@ def guard() -> ResponseReturnValue | None:
     refuse_plain_http()
     refuse_other_sites()
     refuse_blindness()
+    if request.authorization and request.authorization.type == "bearer":
+        accept_token(request.authorization.token or "")
+        return None
     return refuse_odd_sign_in() or require_account()
 
 
@@ -132,6 +140,22 @@ def refuse_odd_sign_in() -> ResponseReturnValue | None:
     if all(is_local_path(path) for path in request.values.getlist("next") if path):
         return None
     return redirect(url_for("security.login"), 303)
+
+
+def accept_token(text: str) -> None:
+    """Let a program act as the account of its token, within the token's scopes; 401 or 403 else."""
+    g.program = True
+    token = open_token(db.session, text)
+    if token is None:
+        log.warning("a token was refused, from %s", request.remote_addr)
+        abort(401, _("This token does not work: it is unknown, has run out or was revoked."))
+    needed = right_for(request.endpoint or "", request.values)
+    if needed is None or ROUTES.get(request.endpoint or "") not in token.scopes:
+        abort(403, _("The scopes of this token do not reach here."))
+    current_app.login_manager._update_request_context_with_user(token.account)  # type: ignore[attr-defined]
+    refuse_below(needed)
+    g.token = token.prefix
+    note_use(token, request.remote_addr or "")
 
 
 def require_account() -> ResponseReturnValue | None:

@@ -124,6 +124,10 @@ RIGHTS = {
     "backups.make": Right.ADMIN,
     "backups.download": Right.ADMIN,
     "backups.delete": Right.ADMIN,
+    "backups.download_latest": Right.ADMIN,
+    "tokens.index": Right.ADMIN,
+    "tokens.create": Right.ADMIN,
+    "tokens.revoke": Right.ADMIN,
     "system.index": Right.READ,
     "system.services": Right.READ,
 }

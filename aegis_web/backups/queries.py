@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from io import BufferedReader
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, func, select
 
 from aegis_web.backups.actions import JOB_KEY
 from aegis_web.backups.folder import open_folder, require_unchanged
@@ -180,6 +180,14 @@ def newest_run(job_id: int, statuses: Sequence[RunStatus]) -> RunFacts | None:
         error=run.error,
         progress=progress,
     )
+
+
+def latest_backup() -> int:
+    """The number of the newest backup. Raises: NotFound when there is none."""
+    newest = db.session.scalar(select(func.max(Backup.id)))
+    if newest is None:
+        raise NotFound("There is no backup yet.")
+    return int(newest)
 
 
 def open_backup(backup_id: int) -> tuple[BackupRow, BufferedReader]:

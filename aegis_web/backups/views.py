@@ -7,7 +7,7 @@ from flask import Blueprint, Response, current_app, flash, request, send_file, u
 
 from aegis_web.accounts.session import current_actor
 from aegis_web.backups.actions import delete_backup, request_backup
-from aegis_web.backups.queries import backup_job, list_backups, open_backup
+from aegis_web.backups.queries import backup_job, latest_backup, list_backups, open_backup
 from aegis_web.config import settings
 from aegis_web.errors import Invalid
 from aegis_web.web.pages import finish_reading, go_to, render
@@ -62,6 +62,12 @@ def download(backup_id: int) -> Response:
     response.content_length = backup.size_bytes
     response.headers["Cache-Control"] = "no-store"  # a copy of everything stays in no cache
     return response
+
+
+@bp.get("/backups/latest/file")
+def download_latest() -> Response:
+    """The newest backup, for programs that fetch it every day."""
+    return download(latest_backup())
 
 
 @bp.post(f"/backups/{ID}/delete")

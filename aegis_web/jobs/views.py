@@ -1,9 +1,10 @@
 """The list of jobs, the page of one job, and what can be done with it."""
 
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
-from flask import Response, flash, request, url_for
+from flask import Response, flash, g, make_response, request, url_for
 from flask_security import current_user
 
 from aegis_web.accounts.session import current_actor
@@ -58,7 +59,7 @@ from aegis_web.runs.queries import given_arguments, runs_of_job
 from aegis_web.web.charts import Sparkline, SparkRun, duration_chart, sparkline
 from aegis_web.web.errors import answer, described
 from aegis_web.web.formats import short_clock
-from aegis_web.web.pages import finish_reading, go_to, is_htmx, render, wants_fragment
+from aegis_web.web.pages import finish_reading, go_to, is_htmx, is_program, render, wants_fragment
 from aegis_web.web.zones import shown_zone, viewer_zone
 
 RUNS_SHOWN = 20
@@ -217,7 +218,7 @@ def run_with(job_id: int) -> Response:
 @bp.post(f"{ONE}/run")
 def run(job_id: int) -> Response:
     """Run a job now, once for each request key, and go to the run."""
-    key, again = read_request_key(request.form) or new_key(), read_again(request.form)
+    key, again = request_key() or new_key(), read_again(request.form)
     given = None if again is None else given_arguments(job_id, again)
     if "custom" in request.form:
         job, function = runnable(job_id)
@@ -232,7 +233,16 @@ def run(job_id: int) -> Response:
         if unfit is not None:
             return run_page(job, unfit, status=422)
     run_id = actions.run_job(job_id, key, current_actor(), given)
-    return go_to(url_for("runs.show", run_id=run_id))
+    address = url_for("runs.show", run_id=run_id, _external=is_program())
+    return make_response({"run": run_id, "url": address}, 202) if is_program() else go_to(address)
+
+
+def request_key() -> str | None:
+    """What makes a request count once: of a form, or of a program's Idempotency-Key."""
+    given = request.headers.get("Idempotency-Key") if is_program() else None
+    if given is None:
+        return read_request_key(request.form)
+    return sha256(f"{g.token} {given}".encode()).hexdigest()[:32]
 
 
 @bp.errorhandler(JobGone)

@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from flask import Flask, Response, current_app, make_response, render_template, request
+from flask import Flask, Response, current_app, jsonify, make_response, render_template, request
 from flask_security import current_user
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -17,7 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from aegis_web.errors import AegisError, Conflict, Invalid, NotFound
-from aegis_web.web.pages import finish_reading, is_htmx
+from aegis_web.web.pages import finish_reading, is_htmx, is_program
 
 log = logging.getLogger(__name__)
 
@@ -182,6 +182,8 @@ def described(status: int, error: AegisError) -> Problem:
 
 def answer(problem: Problem) -> Response:
     """`problem` as a page, or as a message for htmx that leaves its target alone."""
+    if is_program():
+        return program_answer(problem)
     if is_htmx():
         text = _plain("errors/_message.html", problem)
         response = make_response(text, problem.status)
@@ -193,6 +195,20 @@ def answer(problem: Problem) -> Response:
     else:
         response = make_response(_plain("errors/error.html", problem), problem.status)
     response.vary.add("HX-Request")
+    return response
+
+
+def program_answer(problem: Problem) -> Response:
+    """`problem` as JSON."""
+    said: dict[str, object] = {"error": problem.text}
+    if problem.errors:
+        said["fields"] = dict(problem.errors)
+    if problem.incident:
+        said["incident"] = problem.incident
+    response = jsonify(said)
+    response.status_code = problem.status
+    if problem.status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
     return response
 
 

@@ -48,6 +48,7 @@ PLACES = (
     Place("Calendars", "calendar", "calendars.index", "c"),
     Place("Services", "functions", "system.services", "s"),
     Place("Backups", "backups", "backups.index", "b"),
+    Place("Tokens", "key", "tokens.index", "k"),
     Place("Accounts", "user", "accounts.everybody", "u"),
     Place("System", "server", "system.index", "y"),
 )

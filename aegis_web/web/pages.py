@@ -8,6 +8,7 @@ from flask import (
     Flask,
     Response,
     current_app,
+    g,
     make_response,
     redirect,
     render_template,
@@ -24,6 +25,11 @@ EACH_PAGE = "aegis.each_page"  # functions that give values to every page
 def is_htmx() -> bool:
     """Whether htmx sent this request, be it for a fragment or for a whole page."""
     return request.headers.get("HX-Request") == "true"
+
+
+def is_program() -> bool:
+    """Whether a program with a token asks, which reads JSON."""
+    return "program" in g
 
 
 def wants_fragment() -> bool:

@@ -63,6 +63,7 @@ def test_the_listed_routes_are_these() -> None:
         "feeds.calendar",
         "accounts.set_up",
         "accounts.set_up_link",
+        "accounts.choose_password",
         "static",
         "system.healthz",
         "system.readyz",
