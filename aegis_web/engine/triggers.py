@@ -29,6 +29,7 @@ from aegis_web.engine.trigger_kinds import (
     zone_named,
 )
 from aegis_web.errors import Invalid
+from aegis_web.language import ENGLISH, spoken
 
 __all__ = [
     "CALENDAR_UNITS",
@@ -42,6 +43,7 @@ __all__ = [
     "as_apscheduler",
     "from_apscheduler",
     "from_json",
+    "in_english",
     "jitter_of",
     "preview",
     "seeded",
@@ -93,6 +95,12 @@ def preview(trigger: Trigger, after: datetime, n: int) -> list[datetime]:
         found.append(instant)
         instant = trigger.next_after(instant)
     return found
+
+
+def in_english(trigger: Trigger) -> str:
+    """The trigger in English words, for what is stored, whoever reads now."""
+    with spoken(ENGLISH):
+        return trigger.words()
 
 
 def names(trigger: Trigger, instant: datetime) -> bool:
