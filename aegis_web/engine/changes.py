@@ -32,10 +32,10 @@ from aegis_web.language import ENGLISH, N_, _, spoken
 from aegis_web.registry import Registry
 from aegis_web.runs.models import Kind, Reason, Run, RunDetails, RunStatus
 
-STATE_WORDS = {
-    JobState.ACTIVE: N_("active"),
-    JobState.PAUSED: N_("paused"),
-    JobState.FINISHED: N_("finished"),
+STATES = {
+    JobState.ACTIVE.value: N_("active"),
+    JobState.PAUSED.value: N_("paused"),
+    JobState.FINISHED.value: N_("finished"),
 }
 
 
@@ -45,9 +45,8 @@ def add(session: Session, new: NewJob, actor: Actor) -> Job:
     Raises: Conflict when a live job has that key.
     """
     if session.scalar(select(Job.id).where(Job.key == new.key, Job.deleted_at.is_(None))):
-        raise Conflict(
-            _("There is already a job %(name)s. Choose another name.", name=repr(new.key))
-        )
+        text = _("There is already a job %(key)s. Choose another name.", key=repr(new.key))
+        raise Conflict(text)
     now = now_of(session)
     trigger = seeded(new.trigger, new.key)
     if new.first_run_at is not None:
@@ -205,7 +204,7 @@ def touch(session: Session, job: Job, actor: Actor) -> None:
 
 
 def problem_of(job: Job, registry: Registry) -> str | None:
-    """Why a job is broken, in English words for people, to be stored; None when it is whole."""
+    """Why a job is broken, in English words to be stored; None when it is whole."""
     with spoken(ENGLISH):
         return problem_with(job.service, job.arguments, job.trigger, registry)
 
@@ -220,7 +219,7 @@ def problem_with(
     try:
         from_json(trigger)
     except Invalid as error:
-        return _("its trigger cannot be read (%(why)s): give it another", why=error)
+        return _("its trigger cannot be read (%(error)s): give it another", error=error)
     return function.problem(arguments)
 
 
@@ -376,8 +375,7 @@ def request_run(
 
 def expect(job: Job, state: JobState) -> None:
     """Raises: Conflict when the job is in another state."""
-    if job.state == state:
-        return
-    text = N_("This job is %(state)s, not %(expected)s: somebody else was first.")
-    is_now, expected = _(STATE_WORDS[JobState(job.state)]), _(STATE_WORDS[state])
-    raise Conflict(_(text, state=is_now, expected=expected))
+    if job.state != state:
+        words = {"state": _(STATES[job.state]), "wanted": _(STATES[state])}
+        text = _("This job is %(state)s, not %(wanted)s: somebody else was first.", **words)
+        raise Conflict(text)

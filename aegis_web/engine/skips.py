@@ -33,9 +33,9 @@ def skip(
     if fire_at not in coming(from_json(job.trigger), job.next_run_at, now, WITHIN):
         raise Conflict(
             _(
-                "This is none of the next %(number)s fire times of this job: it may have just "
+                "This is none of the next %(count)s fire times of this job: it may have just "
                 "passed. Look at the list again.",
-                number=WITHIN,
+                count=WITHIN,
             )
         )
     if session.get(JobSkip, (job.id, fire_at)) is not None:

@@ -26,9 +26,10 @@ from aegis_web.jobs.policy_words import (
     OVERLAP_WORDS,
     PRIORITY_WORDS,
     Shared,
+    with_default,
 )
 from aegis_web.jobs.queries import next_times
-from aegis_web.jobs.trigger_form import PRESETS, UNITS, TriggerFields
+from aegis_web.jobs.trigger_form import PRESETS, UNITS, TriggerFields, translated
 from aegis_web.registry import ServiceFunction
 from aegis_web.web.formats import short_clock
 from aegis_web.web.zones import viewer_zone, zones
@@ -91,8 +92,8 @@ def form_choices(function: ServiceFunction | None) -> dict[str, Any]:
     priorities = {str(priority.value): word for priority, word in PRIORITY_WORDS.items()}
     return {
         "zone_names": zones(),
-        "presets": PRESETS,
-        "units": UNITS,
+        "presets": translated(PRESETS),
+        "units": translated(UNITS),
         "overlaps": with_default(OVERLAP_WORDS, usual.overlap),
         "catch_ups": with_default(CATCH_UP_WORDS, usual.catch_up),
         "priorities": with_default(priorities, usual.priority),
@@ -101,13 +102,6 @@ def form_choices(function: ServiceFunction | None) -> dict[str, Any]:
         "not_idempotent": NOT_IDEMPOTENT if function and not function.idempotent else None,
         "placeholders": placeholders(function),
         "shared": shared_things(),
-    }
-
-
-def with_default(words: Mapping[Any, str], usual: str) -> dict[str, str]:
-    """Choices by what is posted, the one of a new job marked."""
-    return {
-        str(value): f"{word} (default)" if value == usual else word for value, word in words.items()
     }
 
 

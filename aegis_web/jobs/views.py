@@ -46,7 +46,7 @@ from aegis_web.jobs.listing import RunMark, job_rows, list_jobs
 from aegis_web.jobs.models import CatchUp, Job
 from aegis_web.jobs.outlook import outlook
 from aegis_web.jobs.pause_form import LASTING_WORDS, read_pause
-from aegis_web.jobs.policy_words import policy_sentences
+from aegis_web.jobs.policy_words import policies_of
 from aegis_web.jobs.saved_views import views_of
 from aegis_web.jobs.screens import (
     catch_up_choice,
@@ -109,7 +109,7 @@ def show(job_id: int) -> Response:
             job, detail.function, detail.next_times, {*detail.skips, *detail.forbidden}
         ),
         durations=duration_chart([SparkRun(run.status, run.seconds) for run in detail.runs]),
-        policies=policy_sentences(job, detail.function, shared_things()),
+        policies=policies_of(job, detail.function, shared_things()),
         declared=queries.is_declared(job),
         runs=runs_of_job(job_id, RUNS_SHOWN),
         tag_url=lambda tag: page_url(JobFilter(tag=tag)),
