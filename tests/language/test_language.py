@@ -104,6 +104,7 @@ VOID = {"br", "hr", "img", "input", "link", "meta"}
 UNSPOKEN = {"script", "style", "code", "kbd", "pre", "samp"}
 SPOKEN_ATTRIBUTES = {"title", "aria-label", "placeholder", "alt", "label", "hx-confirm"}
 NO_WORDS = re.compile(  # zones, addresses, units, names of our own, and keys of the keyboard
+    r"(?<=[0-9])[wm](?![A-Za-z])|"  # weeks and minutes as people type them
     r"\b(?:[A-Z]\w+/[\w/]+|UTC|Aegis|Deutsch|English|AEGIS_\w+|\S+@\S+|https?://\S+)\b"
     r"|\b(?:SQLite|PostgreSQL|Python|APScheduler)\b"
     r"|(?<![A-Za-z])(?:ms|s|min|h|d|kB|MB|GB|TB)(?![A-Za-z])"
