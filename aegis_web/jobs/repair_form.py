@@ -84,7 +84,9 @@ class RepairForm:
     def labels(self) -> dict[str, str]:
         """What the fields are called, for the list of errors."""
         rows = {row.name: row.label for row in self.rows}
-        return {**LABELS, "arguments": _("Arguments"), **argument_labels(self.controls), **rows}
+        known = {name: _(label) for name, label in LABELS.items()}
+        arguments = {"arguments": _("Arguments"), **argument_labels(self.controls)}
+        return {**known, **arguments, **rows}
 
     def _choices(self, function: ServiceFunction, parameter: Parameter) -> list[tuple[str, str]]:
         found = [] if self.picks.get(parameter.name) else [("", _("Choose…"))]
@@ -141,7 +143,7 @@ def typed_form(form: Any, job: Job) -> RepairForm:
     allowed = {DEFAULT, VALUE, *(OLD + name for name in job.arguments)}
     picks = {p.name: form.get(FROM + p.name, "") for p in function.parameters}
     picks = {name: pick if pick in allowed else "" for name, pick in picks.items()}
-    _, typed = read_form(function.parameters, form, ARGUMENT, None)
+    _values, typed = read_form(function.parameters, form, ARGUMENT, None)
     return RepairForm(function.name, function, job.arguments, picks, typed)
 
 
@@ -152,7 +154,7 @@ def read_repair(form: Any, job: Job) -> RepairForm:
         return wanted
     open_ones = [name for name, pick in wanted.picks.items() if not pick]
     errors = {FROM + name: _("Choose where it comes from.") for name in open_ones}
-    values, _ = read_form(wanted.function.parameters, form, ARGUMENT, None)
+    values, _typed = read_form(wanted.function.parameters, form, ARGUMENT, None)
     given = {}
     for name, pick in wanted.picks.items():
         if pick.startswith(OLD):
