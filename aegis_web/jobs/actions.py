@@ -199,7 +199,8 @@ def run_job(
     """
     with transaction() as session:
         job = locked(session, job_id)
-        function, problem = registry().find(job.service), changes.problem_of(job, registry())
+        function = registry().find(job.service)
+        problem = changes.problem_with(job.service, job.arguments, job.trigger, registry())
         if function is None or (problem and arguments is None):
             raise Conflict(broken(problem))
         given = None if arguments is None else sealed(function, arguments)

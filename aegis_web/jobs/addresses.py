@@ -47,7 +47,7 @@ def runnable(job_id: int) -> tuple[Job, Any]:
     job = find(job_id)
     function = queries.registry().find(job.service)
     if function is None:
-        raise Conflict(broken(job.problem))
+        raise Conflict(broken(queries.problem_words(job)))
     return job, function
 
 

@@ -11,7 +11,7 @@ from aegis_web.jobs.actions import StaleEdit
 from aegis_web.jobs.addresses import ONE, bp, find, grouped_services
 from aegis_web.jobs.forms import read_revision
 from aegis_web.jobs.models import Job
-from aegis_web.jobs.queries import registry
+from aegis_web.jobs.queries import problem_words, registry
 from aegis_web.jobs.repair_form import (
     RepairForm,
     first_form,
@@ -77,6 +77,7 @@ def repair_page(
         status=status,
         job=job,
         form=form,
+        problem=problem_words(job),
         revision=job.revision if revision is None else revision,
         stale=status == 409,
         likely=likely,

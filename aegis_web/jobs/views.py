@@ -271,9 +271,10 @@ def row_tools() -> dict[str, Any]:
     return {
         "spark": spark,
         "title_of": title_of,
+        "problem_words": queries.problem_words,
         "new_key": new_key,
         "catch_up_choice": catch_up_choice,
-        "lasting_words": LASTING_WORDS,
+        "lasting_words": {lasting: _(word) for lasting, word in LASTING_WORDS.items()},
     }
 
 
