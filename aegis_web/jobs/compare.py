@@ -63,7 +63,7 @@ def texts_of(job: Job | Definition, shared: Shared) -> dict[str, str]:
     function = registry().find(job.service)
     trigger = from_json(job.trigger) if isinstance(job, Job) else job.trigger
     return {
-        _(LABELS["name"]): job.name,
+        _(LABELS["name"]): job.name or NOTHING,
         _(LABELS["service"]): function.title if function else job.service,
         **argument_texts(job.service, with_defaults(job.service, job.arguments)),
         _(LABELS["trigger"]): f"{trigger.words()} ({trigger.zone.key})",
