@@ -30,6 +30,7 @@ from aegis_web.jobs.policy_words import (
 )
 from aegis_web.jobs.queries import next_times
 from aegis_web.jobs.trigger_form import PRESETS, UNITS, TriggerFields, translated
+from aegis_web.language import _, grouped, ngettext
 from aegis_web.registry import ServiceFunction
 from aegis_web.web.formats import short_clock
 from aegis_web.web.zones import viewer_zone, zones
@@ -108,12 +109,15 @@ def form_choices(function: ServiceFunction | None) -> dict[str, Any]:
 def catch_up_choice(passed: int) -> list[tuple[str, str]]:
     """What may become of `passed` fire times when a job is resumed."""
     kept = min(passed, BACKLOG_CAP)
-    everything = f"Run all {passed:,}" if passed == kept else f"Run the newest {kept:,}"
     if passed == 1:
-        return [(CatchUp.NONE, "Do not run it"), (CatchUp.LATEST, "Run it")]
+        return [(CatchUp.NONE, _("Do not run it")), (CatchUp.LATEST, _("Run it"))]
+    if passed == kept:
+        everything = _("Run all %(count)s", count=grouped(passed))
+    else:
+        everything = _("Run the newest %(count)s", count=grouped(kept))
     return [
-        (CatchUp.NONE, "Run none"),
-        (CatchUp.LATEST, "Run the latest"),
+        (CatchUp.NONE, _("Run none")),
+        (CatchUp.LATEST, _("Run the latest")),
         (CatchUp.ALL, everything),
     ]
 
@@ -123,9 +127,13 @@ def dropped_words(dropped: Sequence[datetime]) -> str:
     if not dropped:
         return ""
     times = ", ".join(short_clock(instant) for instant in dropped)
-    one = len(dropped) == 1
-    verbs = "was to be skipped and is no fire time" if one else "were to be skipped and are none"
-    return f" {times} {verbs} any more."
+    text = ngettext(
+        "%(times)s was to be skipped and is no fire time any more.",
+        "%(times)s were to be skipped and are none any more.",
+        len(dropped),
+        times=times,
+    )
+    return f" {text}"
 
 
 def list_poll(rows: Sequence[JobRow]) -> int | None:
