@@ -26,11 +26,18 @@ from aegis_web.engine.daytimes import DayTimes, Pattern, Progression
 from aegis_web.engine.fields import compiled, normalised
 from aegis_web.engine.vocabulary import capitalised, interval, month_name, weekday_name
 from aegis_web.errors import Invalid
-from aegis_web.language import _, grouped
+from aegis_web.language import ENGLISH, N_, _, grouped, spoken
 
 UNIT_SECONDS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86_400, "weeks": 604_800}
 CALENDAR_UNITS = ("days", "weeks")  # these keep wall-clock time; the others are elapsed time
 LONGEST_INTERVAL_SECONDS = 10 * 365 * 86_400
+LONGEST_WORDS = {
+    "seconds": N_("Every must be a whole number from 1 to %(most)s seconds."),
+    "minutes": N_("Every must be a whole number from 1 to %(most)s minutes."),
+    "hours": N_("Every must be a whole number from 1 to %(most)s hours."),
+    "days": N_("Every must be a whole number from 1 to %(most)s days."),
+    "weeks": N_("Every must be a whole number from 1 to %(most)s weeks."),
+}
 
 Readings = tuple[Pattern, bool]  # and whether they are particular times ("fixed")
 
@@ -222,7 +229,7 @@ class IntervalTrigger(_Recurring):
         most = LONGEST_INTERVAL_SECONDS // UNIT_SECONDS[self.unit]
         whole = isinstance(self.every, int) and not isinstance(self.every, bool)
         if not whole or not 1 <= self.every <= most:
-            raise Invalid({"every": _too_long(most, self.unit)})
+            raise Invalid({"every": _(LONGEST_WORDS[self.unit], most=grouped(most))})
         object.__setattr__(self, "anchor", in_utc(self.anchor, "anchor"))
         self._check_limits()
 
@@ -326,6 +333,12 @@ class DateTrigger:
         return {"kind": self.kind, "at": self.at.isoformat(), "zone": self.zone.key}
 
 
+def in_english(trigger: Trigger) -> str:
+    """The trigger in English words, for what is stored or logged, whoever reads now."""
+    with spoken(ENGLISH):
+        return trigger.words()
+
+
 def in_utc(value: datetime, name: str) -> datetime:
     """`value` in UTC.
 
@@ -353,18 +366,3 @@ def zone_named(name: str) -> ZoneInfo:
     except (KeyError, ValueError, OSError, TypeError, AttributeError):
         text = _('There is no time zone "%(name)s". Example: Europe/Berlin.', name=shown(str(name)))
         raise Invalid({"zone": text}) from None
-
-
-def _too_long(most: int, unit: str) -> str:
-    match unit:
-        case "seconds":
-            text = _("Every must be a whole number from 1 to %(most)s seconds.", most=grouped(most))
-        case "minutes":
-            text = _("Every must be a whole number from 1 to %(most)s minutes.", most=grouped(most))
-        case "hours":
-            text = _("Every must be a whole number from 1 to %(most)s hours.", most=grouped(most))
-        case "days":
-            text = _("Every must be a whole number from 1 to %(most)s days.", most=grouped(most))
-        case _weeks:
-            text = _("Every must be a whole number from 1 to %(most)s weeks.", most=grouped(most))
-    return text

@@ -26,10 +26,10 @@ from aegis_web.engine.trigger_kinds import (
     FieldsTrigger,
     IntervalTrigger,
     Trigger,
+    in_english,
     zone_named,
 )
 from aegis_web.errors import Invalid
-from aegis_web.language import ENGLISH, spoken
 
 __all__ = [
     "CALENDAR_UNITS",
@@ -95,12 +95,6 @@ def preview(trigger: Trigger, after: datetime, n: int) -> list[datetime]:
         found.append(instant)
         instant = trigger.next_after(instant)
     return found
-
-
-def in_english(trigger: Trigger) -> str:
-    """The trigger in English words, for what is stored, whoever reads now."""
-    with spoken(ENGLISH):
-        return trigger.words()
 
 
 def names(trigger: Trigger, instant: datetime) -> bool:

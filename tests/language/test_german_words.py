@@ -14,6 +14,7 @@ from aegis_web.engine.triggers import (
     FieldsTrigger,
     IntervalTrigger,
     Trigger,
+    as_apscheduler,
     in_english,
     preview,
 )
@@ -100,7 +101,8 @@ START = datetime(2026, 5, 4, 6, 30, tzinfo=UTC)  # a Monday, 08:30 in Berlin
 def test_other_triggers_in_german(trigger: Trigger, words: str) -> None:
     with spoken("de"):
         assert trigger.words() == words
-        assert in_english(trigger) != words  # what is stored stays English
+        assert in_english(trigger) != words  # what is stored or logged stays English
+        assert str(as_apscheduler(trigger)) == in_english(trigger)
 
 
 def test_what_a_change_of_the_clock_does_in_german() -> None:
