@@ -18,6 +18,7 @@ from typing import Any, Literal, TypeVar, overload
 
 from aegis_web.discovery import Refused, import_all, own_functions, place_of
 from aegis_web.errors import Invalid
+from aegis_web.language import _
 from aegis_web.parameters import Arguments, Unsuited, read_signature
 from aegis_web.parameters.docstrings import humanised, read_docstring
 
@@ -168,7 +169,12 @@ class NotOffered:
     name: str
     title: str
     help: str
-    cure: str
+    cure: str  # as its author wrote it
+
+    @property
+    def cure_words(self) -> str:
+        """The cure in the reader's language, where it is one of the product's own."""
+        return _(self.cure.replace("%", "%%"))
 
 
 class Registry:
@@ -189,11 +195,20 @@ class Registry:
         """Why `find` has nothing for `name`, with the cure."""
         for absent in self.not_offered:
             if absent.name == name:
-                return f"{name} is not offered here: {absent.cure}"
+                cure = absent.cure_words
+                return _("%(name)s is not offered here: %(cure)s", name=name, cure=cure)
         for refused in self.refused:
             if refused.name == name:
-                return f"{name} was refused ({refused.problem}): {refused.cure}"
-        return f"no service function is called {name}: choose another, or give one this alias"
+                return _(
+                    "%(name)s was refused (%(problem)s): %(cure)s",
+                    name=name,
+                    problem=refused.problem,
+                    cure=refused.cure,
+                )
+        return _(
+            "no service function is called %(name)s: choose another, or give one this alias",
+            name=name,
+        )
 
     def add(self, function: Callable[..., Any] | str) -> ServiceFunction:
         """Register an undeclared function for a code job; a known one is only found.

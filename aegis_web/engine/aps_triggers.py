@@ -20,6 +20,7 @@ from aegis_web.engine.trigger_kinds import (
     FieldsTrigger,
     IntervalTrigger,
     Trigger,
+    in_english,
     zone_named,
 )
 from aegis_web.errors import Invalid
@@ -34,7 +35,7 @@ LONGEST_JITTER_SECONDS = 86_400
 
 
 class LedgerTrigger(BaseTrigger):
-    """One of our triggers as APScheduler calls it; its text is our words."""
+    """One of our triggers as APScheduler calls it; its text is our English words."""
 
     __slots__ = ("trigger",)
 
@@ -61,10 +62,10 @@ class LedgerTrigger(BaseTrigger):
         return hash(self.trigger)
 
     def __str__(self) -> str:
-        return self.trigger.words()
+        return in_english(self.trigger)
 
     def __repr__(self) -> str:
-        return f"<LedgerTrigger ({self.trigger.words()}, zone={self.trigger.zone.key!r})>"
+        return f"<LedgerTrigger ({in_english(self.trigger)}, zone={self.trigger.zone.key!r})>"
 
 
 def as_apscheduler(trigger: Trigger) -> LedgerTrigger:

@@ -28,8 +28,15 @@ from aegis_web.jobs.models import (
     Job,
     JobState,
 )
+from aegis_web.language import ENGLISH, N_, _, spoken
 from aegis_web.registry import Registry
 from aegis_web.runs.models import Kind, Reason, Run, RunDetails, RunStatus
+
+STATES = {
+    JobState.ACTIVE.value: N_("active"),
+    JobState.PAUSED.value: N_("paused"),
+    JobState.FINISHED.value: N_("finished"),
+}
 
 
 def add(session: Session, new: NewJob, actor: Actor) -> Job:
@@ -38,7 +45,8 @@ def add(session: Session, new: NewJob, actor: Actor) -> Job:
     Raises: Conflict when a live job has that key.
     """
     if session.scalar(select(Job.id).where(Job.key == new.key, Job.deleted_at.is_(None))):
-        raise Conflict(f"There is already a job {new.key!r}. Choose another name.")
+        text = _("There is already a job %(key)s. Choose another name.", key=repr(new.key))
+        raise Conflict(text)
     now = now_of(session)
     trigger = seeded(new.trigger, new.key)
     if new.first_run_at is not None:
@@ -196,21 +204,22 @@ def touch(session: Session, job: Job, actor: Actor) -> None:
 
 
 def problem_of(job: Job, registry: Registry) -> str | None:
-    """Why a job is broken, in words for people; None when it is whole."""
-    return problem_with(job.service, job.arguments, job.trigger, registry)
+    """Why a job is broken, in English words to be stored; None when it is whole."""
+    with spoken(ENGLISH):
+        return problem_with(job.service, job.arguments, job.trigger, registry)
 
 
 def problem_with(
     service: str, arguments: Mapping[str, Any], trigger: Mapping[str, Any], registry: Registry
 ) -> str | None:
-    """Why a job that says this is broken; None when it is whole."""
+    """Why a job that says this is broken, in the reader's language; None when it is whole."""
     function = registry.find(service)
     if function is None:
         return registry.why_missing(service)
     try:
         from_json(trigger)
     except Invalid as error:
-        return f"its trigger cannot be read ({error}): give it another"
+        return _("its trigger cannot be read (%(error)s): give it another", error=error)
     return function.problem(arguments)
 
 
@@ -228,10 +237,10 @@ def pause(
     """
     expect(job, JobState.ACTIVE)
     if until is not None and until <= now_of(session):
-        raise Invalid({"until": "This time has passed. Choose a later one, or none."})
+        raise Invalid({"until": _("This time has passed. Choose a later one, or none.")})
     settle(session, job, registry)
     if job.next_run_at is None:
-        raise Conflict("This job has just had its last fire time: there is nothing to pause.")
+        raise Conflict(_("This job has just had its last fire time: there is nothing to pause."))
     job.state, job.pause_reason, job.pause_until = JobState.PAUSED, reason, until
     touch(session, job, actor)
     after = {"reason": reason, "until": until and until.isoformat()}
@@ -309,7 +318,7 @@ def undelete(session: Session, job: Job, registry: Registry, actor: Actor) -> No
     Raises: Conflict when it is not deleted.
     """
     if job.deleted_at is None:
-        raise Conflict("This job is not deleted: somebody else was first.")
+        raise Conflict(_("This job is not deleted: somebody else was first."))
     trigger, deleted_at = from_json(job.trigger), job.deleted_at
     taken = select(Job.id).where(Job.key == job.key, Job.deleted_at.is_(None))
     if session.scalar(taken) is not None:
@@ -367,4 +376,6 @@ def request_run(
 def expect(job: Job, state: JobState) -> None:
     """Raises: Conflict when the job is in another state."""
     if job.state != state:
-        raise Conflict(f"This job is {job.state}, not {state}: somebody else was first.")
+        words = {"state": _(STATES[job.state]), "wanted": _(STATES[state])}
+        text = _("This job is %(state)s, not %(wanted)s: somebody else was first.", **words)
+        raise Conflict(text)

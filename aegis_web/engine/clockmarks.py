@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from aegis_web.clock import MICROSECOND, SECOND_US, from_us, to_us
-from aegis_web.engine import words
 from aegis_web.engine.clockchange import changes_between
 from aegis_web.engine.daytimes import DAY, Pattern
 from aegis_web.engine.trigger_kinds import (
@@ -17,6 +16,8 @@ from aegis_web.engine.trigger_kinds import (
     IntervalTrigger,
     Trigger,
 )
+from aegis_web.engine.vocabulary import capitalised, month_name, weekday_name
+from aegis_web.language import N_, _
 from aegis_web.parameters.durations import duration_words
 
 AFTERWARDS = 8 * DAY  # so long after a change a fire time still says that it is as ever
@@ -53,12 +54,15 @@ class Change:
     def words(self, beside: datetime | None = None) -> str:
         """ "clocks go back at 03:00"; with the day, unless `beside` is a fire time of that day."""
         reading = self.at + self.before
-        day = ""
-        if beside is None or (to_us(beside) + self.after) // DAY != reading // DAY:
-            local = from_us(reading)
-            month = words.MONTHS[local.month - 1]
-            day = f" on {words.WEEKDAYS[local.weekday()]} {local.day} {month} {local.year}"
-        return f"clocks go {'forward' if self.forward else 'back'}{day} at {time_of(reading)}"
+        time = time_of(reading)
+        if beside is not None and (to_us(beside) + self.after) // DAY == reading // DAY:
+            if self.forward:
+                return _("clocks go forward at %(time)s", time=time)
+            return _("clocks go back at %(time)s", time=time)
+        day = day_of(reading)
+        if self.forward:
+            return _("clocks go forward on %(day)s at %(time)s", day=day, time=time)
+        return _("clocks go back on %(day)s at %(time)s", day=day, time=time)
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ class Mark:
 
     def words(self, beside: datetime | None = None) -> str:
         """The change and what it does: "clocks go back at 03:00: runs once, at the first 02:30"."""
-        return f"{self.change.words(beside)}: {self.text}"
+        return _("%(change)s: %(effect)s", change=self.change.words(beside), effect=self.text)
 
 
 def clock_marks(trigger: Trigger, now: datetime, times: Sequence[datetime]) -> dict[datetime, Mark]:
@@ -87,7 +91,7 @@ def clock_marks(trigger: Trigger, now: datetime, times: Sequence[datetime]) -> d
                 found.setdefault(time, effects[time])
         first = next((time for time in times if to_us(time) >= change.at), None)
         if not effects and first and trigger.readings and to_us(first) < change.at + AFTERWARDS:
-            text = f"still at {time_of(to_us(first) + change.after)}"
+            text = _("still at %(time)s", time=time_of(to_us(first) + change.after))
             found.setdefault(first, Mark(change, text, moved=False))
     return found
 
@@ -97,8 +101,7 @@ def coming_change(trigger: Trigger, after: datetime, until: datetime) -> str | N
     for change in changes(trigger, after, until):
         for time, mark in effects_of(trigger, change).items():
             if mark.moved and time > after:
-                text = mark.words()
-                return f"{text[0].upper()}{text[1:]}."
+                return f"{capitalised(mark.words())}."
     return None
 
 
@@ -140,8 +143,9 @@ def _on_date(trigger: DateTrigger, change: Change) -> dict[datetime, Mark]:
         return {}
     first = at < change.at
     reading = time_of(at + (change.before if first else change.after))
-    text = f"this is the {'first' if first else 'second'} {reading}"
-    return {trigger.at: Mark(change, text)}
+    if first:
+        return {trigger.at: Mark(change, _("this is the first %(time)s", time=reading))}
+    return {trigger.at: Mark(change, _("this is the second %(time)s", time=reading))}
 
 
 def _on_elapsed(trigger: Trigger, change: Change, fire: datetime) -> dict[datetime, Mark]:
@@ -151,7 +155,10 @@ def _on_elapsed(trigger: Trigger, change: Change, fire: datetime) -> dict[dateti
     if change.shift % step == 0 or (DAY % step and step % DAY):
         return {}
     shift = duration_words(timedelta(microseconds=change.shift))
-    text = f"{shift} {'later' if change.forward else 'earlier'} by the clock from here on"
+    if change.forward:
+        text = _("%(shift)s later by the clock from here on", shift=shift)
+    else:
+        text = _("%(shift)s earlier by the clock from here on", shift=shift)
     return {fire: Mark(change, text)}
 
 
@@ -160,15 +167,16 @@ def _made_up_for(pattern: Pattern, change: Change) -> str:
     at = time_of(change.high)
     first = pattern.first_from(change.low)
     if first is None or pattern.count(change.low, change.high + 1) > 1:
-        return f"runs once, at {at}"
-    return f"runs at {at} instead of {time_of(first)}"
+        return _("runs once, at %(time)s", time=at)
+    return _("runs at %(time)s instead of %(other)s", time=at, other=time_of(first))
 
 
 def _first_pass(trigger: Trigger, change: Change) -> Iterator[tuple[datetime, str]]:
     """The fire times of particular times that come twice."""
     time = trigger.next_after(from_us(change.at - change.shift - 1))
     while time is not None and to_us(time) < change.at:
-        yield time, f"runs once, at the first {time_of(to_us(time) + change.before)}"
+        reading = time_of(to_us(time) + change.before)
+        yield time, _("runs once, at the first %(time)s", time=reading)
         time = trigger.next_after(time)
 
 
@@ -176,15 +184,18 @@ def _on_wildcard(pattern: Pattern, change: Change) -> str:
     """What becomes of a pattern that follows the clock, where it has a reading in the change."""
     low, high = time_of(change.low), time_of(change.high)
     if _steady(pattern, change):
-        return f"{low} to {high} {'does not come' if change.forward else 'comes twice'}"
+        if change.forward:
+            return _("%(first)s to %(last)s does not come", first=low, last=high)
+        return _("%(first)s to %(last)s comes twice", first=low, last=high)
     first = pattern.first_from(change.low)
     if first is None or pattern.count(change.low, change.high) > 1:
+        text = N_("runs again from %(first)s to %(last)s, which comes twice")
         if change.forward:
-            return f"no runs from {low} to {high}, which does not come"
-        return f"runs again from {low} to {high}, which comes twice"
+            text = N_("no runs from %(first)s to %(last)s, which does not come")
+        return _(text, first=low, last=high)
     if change.forward:
-        return f"no run at {time_of(first)}, which does not come"
-    return f"runs again, at the second {time_of(first)}"
+        return _("no run at %(time)s, which does not come", time=time_of(first))
+    return _("runs again, at the second %(time)s", time=time_of(first))
 
 
 def _steady(pattern: Pattern, change: Change) -> bool:
@@ -195,6 +206,18 @@ def _steady(pattern: Pattern, change: Change) -> bool:
         and there == here + change.shift
         and pattern.count(change.low, change.high)
         == pattern.count(change.high, change.high + change.shift)
+    )
+
+
+def day_of(reading: int) -> str:
+    """The day that a calendar on the wall shows: "Sunday 25 October 2026"."""
+    local = from_us(reading)
+    return _(
+        "%(weekday)s %(day)s %(month)s %(year)s",
+        weekday=weekday_name(local.weekday()),
+        day=local.day,
+        month=month_name(local.month),
+        year=local.year,
     )
 
 

@@ -35,9 +35,10 @@ from aegis_web.engine.daytimes import (
     Weekdays,
 )
 from aegis_web.errors import Invalid
+from aegis_web.language import N_, _
 
 LENGTH_LIMIT = 200
-EXAMPLE = "Example: 30 2 * * 1-5 (at 02:30, Monday to Friday)."
+EXAMPLE = N_("Example: 30 2 * * 1-5 (at 02:30, Monday to Friday).")
 
 SHORTHANDS = {
     "@yearly": "0 0 1 1 *",
@@ -51,18 +52,21 @@ SHORTHANDS = {
 
 WEEKDAY_NAMES = {"sun": 0, "mon": 1, "tue": 2, "wed": 3, "thu": 4, "fri": 5, "sat": 6}
 
-MINUTE = FieldKind("minute", 0, 59)
-HOUR = FieldKind("hour", 0, 23)
+MINUTE = FieldKind(N_("minute"), 0, 59)
+HOUR = FieldKind(N_("hour"), 0, 23)
 DAY_OF_MONTH = FieldKind(
-    "day of month", 1, 31, allowed="1 to 31, L (the last day), LW and 15W (nearest working day)"
+    N_("day of month"),
+    1,
+    31,
+    allowed=N_("1 to 31, L (the last day), LW and 15W (nearest working day)"),
 )
-MONTH = FieldKind("month", 1, 12, MONTH_NAMES, allowed="1 to 12 or jan to dec")
+MONTH = FieldKind(N_("month"), 1, 12, MONTH_NAMES, allowed=N_("1 to 12 or jan to dec"))
 DAY_OF_WEEK = FieldKind(
-    "day of week",
+    N_("day of week"),
     0,
     7,
     WEEKDAY_NAMES,
-    allowed="0 to 7 (0 and 7 are Sunday), sun to sat, fri#2 (the second), friL (the last)",
+    allowed=N_("0 to 7 (0 and 7 are Sunday), sun to sat, fri#2 (the second), friL (the last)"),
 )
 FIELDS = (MINUTE, HOUR, DAY_OF_MONTH, MONTH, DAY_OF_WEEK)
 
@@ -111,7 +115,7 @@ class CronExpression:
         )
 
     def words(self) -> str:
-        """The expression in plain English: "At 09:00, Monday to Friday"."""
+        """The expression in plain words: "At 09:00, Monday to Friday"."""
         return words.in_words(self.pattern.rule, self.pattern.times)
 
 
@@ -123,12 +127,13 @@ def parse(text: str, seed: str = "") -> CronExpression:
     expression that no calendar day ever fits, such as 30 February.
     """
     if len(text) > LENGTH_LIMIT:
-        raise CronError(
-            f"The cron expression has {len(text)} characters; at most {LENGTH_LIMIT} are allowed."
+        sentence = N_(
+            "The cron expression has %(length)s characters; at most %(most)s are allowed."
         )
+        raise CronError(_(sentence, length=len(text), most=LENGTH_LIMIT))
     parts = text.split()
     if not parts:
-        raise CronError(f"The cron expression is empty. {EXAMPLE}")
+        raise CronError(" ".join([_("The cron expression is empty."), _(EXAMPLE)]))
     fields = _shorthand(parts).split() if parts[0].startswith("@") else parts
     if len(fields) != 5:
         raise CronError(_wrong_number(parts))
@@ -162,28 +167,36 @@ def _shorthand(parts: Sequence[str]) -> str:
     name = parts[0].lower()
     if name == "@reboot":
         raise CronError(
-            "@reboot cannot be used: it means the start of a machine, which is not a time. "
-            "Choose a time, for example @daily."
+            _(
+                "@reboot cannot be used: it means the start of a machine, which is not a time. "
+                "Choose a time, for example @daily."
+            )
         )
     if name == "@every":
         raise CronError(
-            "@every cannot be used in a cron expression. Choose the interval trigger instead."
+            _("@every cannot be used in a cron expression. Choose the interval trigger instead.")
         )
     if name not in SHORTHANDS:
-        raise CronError(f'"{shown(parts[0])}" is not known. Allowed: {", ".join(SHORTHANDS)}.')
+        allowed = ", ".join(SHORTHANDS)
+        sentence = N_('"%(name)s" is not known. Allowed: %(allowed)s.')
+        raise CronError(_(sentence, name=shown(parts[0]), allowed=allowed))
     if len(parts) > 1:
-        raise CronError(f"{name} stands alone; remove what follows it.")
+        raise CronError(_("%(name)s stands alone; remove what follows it.", name=name))
     return SHORTHANDS[name]
 
 
 def _wrong_number(parts: Sequence[str]) -> str:
-    text = (
-        "A cron expression has five fields: minute, hour, day of month, month and day of week. "
-        f'"{shown(" ".join(parts))}" has {len(parts)}. '
-    )
+    said = [
+        _(
+            "A cron expression has five fields: minute, hour, day of month, month and day of week. "
+            '"%(text)s" has %(number)s.',
+            text=shown(" ".join(parts)),
+            number=len(parts),
+        )
+    ]
     if len(parts) > 5:
-        text += "Leave out seconds, years and the command. "
-    return text + EXAMPLE
+        said.append(_("Leave out seconds, years and the command."))
+    return " ".join([*said, _(EXAMPLE)])
 
 
 def _plain(kind: FieldKind, text: str) -> FieldValues:
@@ -204,7 +217,7 @@ def _dates(text: str) -> tuple[FieldValues, Dates]:
             return ()
         if match := _NEAREST.fullmatch(part):
             if not 1 <= int(match[1]) <= 31:
-                raise BadField(f"{match[1]} is not a day of the month")
+                raise BadField(_("%(number)s is not a day of the month", number=match[1]))
             nearest.add(int(match[1]))
             return ()
         return None
@@ -226,7 +239,8 @@ def _weekdays(text: str) -> tuple[FieldValues, Weekdays]:
             return None
         (weekday,) = read_field(DAY_OF_WEEK, match[1]).values
         if match[2] is not None and not 1 <= int(match[2]) <= 5:
-            raise BadField(f'"{shown(part)}": a weekday comes at most five times in a month')
+            text = N_('"%(part)s": a weekday comes at most five times in a month')
+            raise BadField(_(text, part=shown(part)))
         positions.add(((weekday - 1) % 7, LAST if match[2] is None else int(match[2])))
         return ()
 
@@ -239,13 +253,28 @@ def _weekdays(text: str) -> tuple[FieldValues, Weekdays]:
 
 
 def _refusal(kind: FieldKind, text: str, reason: BadField) -> CronError:
-    return CronError(f'The {kind.label} field says "{shown(text)}": {reason}. {kind.describe()}')
+    sentence = _(
+        'The %(field)s field says "%(text)s": %(reason)s.',
+        field=_(kind.label),
+        text=shown(text),
+        reason=reason,
+    )
+    return CronError(f"{sentence} {kind.describe()}")
 
 
 def _never(fields: Sequence[str]) -> str:
-    return (
-        f"This expression never fires: no year has a day of month {shown(fields[2])} "
-        f"in month {shown(fields[3])}"
-        + (f" on day of week {shown(fields[4])}" if fields[4] != "*" else "")
-        + ". Choose days that these months have."
+    day, month, weekday = map(shown, fields[2:])
+    if weekday == "*":
+        return _(
+            "This expression never fires: no year has a day of month %(day)s "
+            "in month %(month)s. Choose days that these months have.",
+            day=day,
+            month=month,
+        )
+    return _(
+        "This expression never fires: no year has a day of month %(day)s "
+        "in month %(month)s on day of week %(weekday)s. Choose days that these months have.",
+        day=day,
+        month=month,
+        weekday=weekday,
     )

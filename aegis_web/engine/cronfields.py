@@ -4,6 +4,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from aegis_web.engine.vocabulary import from_to
+from aegis_web.language import N_, _
+
 MONTH_NAMES = {
     name: number
     for number, name in enumerate(
@@ -29,20 +32,22 @@ class BadField(Exception):
 class FieldKind:
     """What one field may hold."""
 
-    label: str  # as people call it
+    label: str  # as people call it, a message
     low: int
     high: int
     names: Mapping[str, int] = field(default_factory=dict)
     names_take_steps: bool = True
-    allowed: str = ""  # "0 to 59"; made from low and high if empty
+    allowed: str = ""  # "0 to 59", a message; made from low and high if empty
 
     def describe(self) -> str:
         """What is allowed, for the end of an error."""
-        values = self.allowed or f"{self.low} to {self.high}"
-        middle = (self.low + self.high) // 2
-        return (
-            f"Allowed: {values}; also * for every one, ranges ({self.low}-{middle}), "
-            f"steps (*/2) and lists ({self.low},{middle})."
+        low, high = self.low, self.high
+        return _(
+            "Allowed: %(values)s; also * for every one, ranges (%(low)s-%(middle)s), "
+            "steps (*/2) and lists (%(low)s,%(middle)s).",
+            values=_(self.allowed) if self.allowed else from_to(str(low), str(high)),
+            low=low,
+            middle=(low + high) // 2,
         )
 
 
@@ -81,25 +86,28 @@ def read_field(kind: FieldKind, text: str, special: Special | None = None) -> Fi
 def read_part(kind: FieldKind, part: str) -> Sequence[int]:
     """The values of one part of a list, such as `5`, `1-5`, `*/10` or `fri-mon`."""
     if not part:
-        raise BadField("there is nothing between two commas, or at an end of the list")
+        raise BadField(_("there is nothing between two commas, or at an end of the list"))
     match = PART.fullmatch(part)
     if match is None:
-        raise BadField(_hint(kind, part) or f'"{shown(part)}" is not understood')
+        raise BadField(_hint(kind, part) or not_understood(part))
     step = _step(match["step"])
     if match["star"]:
         return range(kind.low, kind.high + 1, step or 1)
     first = _value(kind, match["first"])
     if match["step"] and not kind.names_take_steps and not match["first"].isdigit():
-        raise BadField(f'"{shown(part)}": a step works with numbers, not with names')
+        text = _('"%(part)s": a step works with numbers, not with names', part=shown(part))
+        raise BadField(text)
     if match["last"] is None:
         return range(first, (kind.high if step else first) + 1, step or 1)
     last = _value(kind, match["last"])
     if first <= last:
         return range(first, last + 1, step or 1)
     if match["first"].isdigit() or match["last"].isdigit():
-        raise BadField(
-            f'"{shown(part)}" runs backwards; write two ranges with a comma between them'
+        text = _(
+            '"%(part)s" runs backwards; write two ranges with a comma between them',
+            part=shown(part),
         )
+        raise BadField(text)
     around = sorted(set(kind.names.values()))
     start, end = around.index(first), around.index(last)
     return (around[start:] + around[: end + 1])[:: step or 1]
@@ -109,7 +117,7 @@ def _step(text: str | None) -> int | None:
     if text is None:
         return None
     if not int(text):
-        raise BadField("a step must be 1 or more")
+        raise BadField(_("a step must be 1 or more"))
     return int(text)
 
 
@@ -117,25 +125,35 @@ def _value(kind: FieldKind, text: str) -> int:
     if not text.isdigit():
         if text in kind.names:
             return kind.names[text]
-        raise BadField(_hint(kind, text) or f'"{shown(text)}" is not understood')
-    if not kind.low <= int(text) <= kind.high:
-        where = "above" if int(text) > kind.high else "below"
-        bound = kind.high if int(text) > kind.high else kind.low
-        raise BadField(f"{shown(text)} is {where} {bound}")
+        raise BadField(_hint(kind, text) or not_understood(text))
+    if int(text) > kind.high:
+        raise BadField(_("%(number)s is above %(bound)s", number=shown(text), bound=kind.high))
+    if int(text) < kind.low:
+        raise BadField(_("%(number)s is below %(bound)s", number=shown(text), bound=kind.low))
     return int(text)
+
+
+def not_understood(part: str) -> str:
+    """What to say of a part that nothing is known about."""
+    return _('"%(part)s" is not understood', part=shown(part))
 
 
 def _hint(kind: FieldKind, part: str) -> str | None:
     """A better word than "not understood" for what people do write."""
     if part == "?":
-        return '"?" belongs to other schedulers; write *'
+        return _('"?" belongs to other schedulers; write *')
     if re.fullmatch(r"h(\(.*\))?(/[0-9]+)?", part):
-        return '"H" stands alone, as H/15 or as H(0-29) in a cron expression; write a number here'
+        return _(
+            '"H" stands alone, as H/15 or as H(0-29) in a cron expression; write a number here'
+        )
     if part.startswith("-") or re.fullmatch(r"[0-9]*\.[0-9]+", part):
-        return f'"{shown(part)}" is not a whole number from {kind.low} up'
+        text = N_('"%(part)s" is not a whole number from %(low)s up')
+        return _(text, part=shown(part), low=kind.low)
     for name in kind.names:
         if part.startswith(name) and part.isalpha():
-            return f'"{shown(part)}" is not understood; use the first three letters: {name}'
+            text = N_('"%(part)s" is not understood; use the first three letters: %(name)s')
+            return _(text, part=shown(part), name=name)
     if kind.names and part.isalpha():
-        return f'"{shown(part)}" is none of {", ".join(kind.names)}'
+        names = ", ".join(kind.names)
+        return _('"%(part)s" is none of %(names)s', part=shown(part), names=names)
     return None

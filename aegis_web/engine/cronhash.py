@@ -11,6 +11,7 @@ import hashlib
 import re
 
 from aegis_web.engine.cronfields import BadField, FieldKind, read_part, shown
+from aegis_web.language import N_, _
 
 HASHED = re.compile(
     r"h(?:\((?P<range>[0-9a-z]+-[0-9a-z]+)\))?(?:/(?P<step>[0-9]+))?", re.ASCII | re.IGNORECASE
@@ -36,16 +37,18 @@ def _plain_part(kind: FieldKind, part: str, seed: str) -> str:
         return part
     match = HASHED.fullmatch(part)
     if match is None:
-        raise BadField(f'"{shown(part)}" is not understood; write H, H/15, H(0-29) or H(0-29)/10')
+        text = N_('"%(part)s" is not understood; write H, H/15, H(0-29) or H(0-29)/10')
+        raise BadField(_(text, part=shown(part)))
     low, high = kind.low, HIGHEST.get(kind.label, kind.high)
     if match["range"]:
         values = read_part(kind, match["range"].lower())
         low, high = values[0], values[-1]
         if high < low:
-            raise BadField(f'"{shown(part)}" runs backwards; write the lower value first')
+            text = N_('"%(part)s" runs backwards; write the lower value first')
+            raise BadField(_(text, part=shown(part)))
     step = int(match["step"]) if match["step"] else high - low + 1
     if not step:
-        raise BadField("a step must be 1 or more")
+        raise BadField(_("a step must be 1 or more"))
     first = low + _number(kind, seed) % min(step, high - low + 1)
     return f"{first}-{high}/{step}" if match["step"] else str(first)
 

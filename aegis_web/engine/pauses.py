@@ -17,6 +17,7 @@ from aegis_web.engine.settle import now_of
 from aegis_web.engine.triggers import from_json
 from aegis_web.errors import Conflict, Invalid
 from aegis_web.jobs.models import CatchUp, Job, JobState, Pause
+from aegis_web.language import N_, _
 
 SUBJECT = "everything"  # what the audit says was paused
 
@@ -37,9 +38,9 @@ def pause_everything(
     ledger.serialise_pauses(session.connection())
     now = now_of(session)
     if until is not None and until <= now:
-        raise Invalid({"until": "This time has passed. Choose a later one, or none."})
+        raise Invalid({"until": _("This time has passed. Choose a later one, or none.")})
     if (other := open_pause(session)) is not None:
-        raise Conflict(f"Everything is paused already, by {other.paused_by}.")
+        raise Conflict(_("Everything is paused already, by %(name)s.", name=other.paused_by))
     pause = Pause(from_at=now, until_at=until, reason=reason, paused_by=by.name)
     session.add(pause)
     after = {"reason": reason, "until": until and until.isoformat()}
@@ -56,7 +57,7 @@ def resume_everything(session: Session, by: Actor, catch_up: CatchUp = CatchUp.N
     ledger.serialise_pauses(session.connection())
     pause = open_pause(session)
     if pause is None:
-        raise Conflict("Nothing is paused: somebody else was first, or the time was over.")
+        raise Conflict(_("Nothing is paused: somebody else was first, or the time was over."))
     pause.until_at, pause.catch_up = now_of(session), catch_up
     after = {"catch_up": catch_up}
     session.add(audit_entry(by, "everything.resume", SUBJECT, {"reason": pause.reason}, after))
@@ -85,5 +86,8 @@ def refuse_while_paused(session: Session) -> None:
     pause = open_pause(session)
     if pause is None:
         return
-    why = f" ({pause.reason})" if pause.reason else ""
-    raise Conflict(f"Everything is paused by {pause.paused_by}{why}: resume it to run a job.")
+    if not pause.reason:
+        text = N_("Everything is paused by %(name)s: resume it to run a job.")
+        raise Conflict(_(text, name=pause.paused_by))
+    text = N_("Everything is paused by %(name)s (%(reason)s): resume it to run a job.")
+    raise Conflict(_(text, name=pause.paused_by, reason=pause.reason))

@@ -13,6 +13,7 @@ from typing import Any
 
 from aegis_web.engine.triggers import DateTrigger, Trigger
 from aegis_web.jobs.models import Backoff, CatchUp, OnLost, Overlap, Priority
+from aegis_web.language import N_, _, grouped
 from aegis_web.registry import LIMITS, ServiceFunction
 
 DAY_SECONDS = 86_400
@@ -26,40 +27,48 @@ GAPS_UNTIL = GAPS_FROM + timedelta(days=366)  # and where it ends
 NUMBERS = {
     "grace_seconds": (
         *LIMITS["grace_seconds"],
-        "A run may start late by 0 seconds up to 365 days. Choose a time in there.",
+        N_("A run may start late by 0 seconds up to 365 days. Choose a time in there."),
     ),
-    "max_running": (1, 100, "A job may run 1 to 100 times at once. Choose a number in there."),
+    "max_running": (
+        1,
+        100,
+        N_("A job may run 1 to 100 times at once. Choose a number in there."),
+    ),
     "timeout_seconds": (
         *LIMITS["timeout_seconds"],
-        "A timeout is 1 second up to 30 days long. Choose a time in there.",
+        N_("A timeout is 1 second up to 30 days long. Choose a time in there."),
     ),
     "jitter_seconds": (
         0,
         DAY_SECONDS,
-        "Runs are spread over 0 seconds up to 1 day. Choose a time in there.",
+        N_("Runs are spread over 0 seconds up to 1 day. Choose a time in there."),
     ),
     "retries": (
         *LIMITS["retries"],
-        "A run is tried again 0 to 100 times. Choose a number in there; a job that needs more is "
-        "better run more often.",
+        N_(
+            "A run is tried again 0 to 100 times. Choose a number in there; a job that needs more "
+            "is better run more often."
+        ),
     ),
     "retry_delay_seconds": (
         0,
         DAY_SECONDS,
-        "The time before another attempt is 0 seconds up to 1 day. Choose a time in there.",
+        N_("The time before another attempt is 0 seconds up to 1 day. Choose a time in there."),
     ),
     "queue_limit": (
         1,
         100_000,
-        "The queue of a job holds 1 to 100,000 runs. Choose a number in there, or none.",
+        N_("The queue of a job holds 1 to 100,000 runs. Choose a number in there, or none."),
     ),
     "group_limit": (
         1,
         1000,
-        "A group runs 1 to 1,000 runs at once. Choose a number in there; to stop its jobs, pause "
-        "them.",
+        N_(
+            "A group runs 1 to 1,000 runs at once. Choose a number in there; to stop its jobs, "
+            "pause them."
+        ),
     ),
-}  # by name: the least, the most, and what to say of others
+}  # by name: the least, the most, and what to say of others, a message
 OPTIONAL = ("grace_seconds", "timeout_seconds", "queue_limit", "group_limit")  # None says something
 CHOICES: dict[str, type[StrEnum]] = {
     "overlap": Overlap,
@@ -101,7 +110,7 @@ def smallest_gap(trigger: Trigger) -> timedelta | None:
     rule = replace(rule, starts_at=None, ends_at=None)
     smallest = None
     before = rule.next_after(GAPS_FROM)
-    for _ in range(GAPS_SEEN):
+    for _number in range(GAPS_SEEN):
         following = None if before is None else rule.next_after(before)
         if following is None:
             break
@@ -122,35 +131,46 @@ def _numbers(policies: Mapping[str, Any]) -> Errors:
             continue
         whole = isinstance(number, int) and not isinstance(number, bool)
         if not whole or not least <= number <= most:
-            yield name, text if whole else f"This needs a whole number. {text}"
+            said = [] if whole else [_("This needs a whole number.")]
+            yield name, " ".join([*said, _(text)])
 
 
 def _choices(policies: Mapping[str, Any]) -> Errors:
     for name, choice in CHOICES.items():
         if name in policies and policies[name] not in list(choice):
-            yield name, f"Choose one of {', '.join(choice)}."
+            yield name, _("Choose one of %(choices)s.", choices=", ".join(choice))
 
 
 def _priority(policies: Mapping[str, Any]) -> Errors:
     if policies.get("priority", Priority.NORMAL) not in list(Priority):
         words = ", ".join(f"{int(each)} ({each.name.lower()})" for each in Priority)
-        yield "priority", f"Choose one of {words}."
+        yield "priority", _("Choose one of %(choices)s.", choices=words)
 
 
 def _retry_errors(policies: Mapping[str, Any]) -> Errors:
     names = policies.get("retry_errors", ())
     if not isinstance(names, (list, tuple)):
-        yield "retry_errors", "This needs a list of names of errors, such as ConnectionError."
+        text = _("This needs a list of names of errors, such as ConnectionError.")
+        yield "retry_errors", text
         return
     if len(names) > MOST_ERRORS:
-        text = f"These are {len(names)} errors; at most {MOST_ERRORS} are allowed. Name a base "
-        yield "retry_errors", f"{text}class of several."
+        text = _(
+            "These are %(number)s errors; at most %(most)s are allowed. Name a base class of "
+            "several.",
+            number=len(names),
+            most=MOST_ERRORS,
+        )
+        yield "retry_errors", text
         return
     for name in names:
         fits = isinstance(name, str) and len(name) <= NAME_LIMIT and ERROR_NAME.fullmatch(name)
         if not fits:
-            text = f"{str(name)[:50]!r} is not the name of an error. Write one as in code, such as "
-            yield "retry_errors", f"{text}ConnectionError or myshop.errors.Busy."
+            text = _(
+                "%(name)s is not the name of an error. Write one as in code, such as "
+                "ConnectionError or myshop.errors.Busy.",
+                name=repr(str(name)[:50]),
+            )
+            yield "retry_errors", text
             return
 
 
@@ -158,13 +178,18 @@ def _group(policies: Mapping[str, Any]) -> Errors:
     name, limit = policies.get("group_name"), policies.get("group_limit")
     if name is None:
         if limit is not None:
-            yield "group_name", "This limit needs a group. Name the group, or leave the limit out."
+            text = _("This limit needs a group. Name the group, or leave the limit out.")
+            yield "group_name", text
         return
     if not isinstance(name, str) or not name.strip() or not name.isprintable():
-        yield "group_name", "A group needs a name of letters, digits or signs. Write one."
+        yield "group_name", _("A group needs a name of letters, digits or signs. Write one.")
     elif len(name) > NAME_LIMIT:
-        text = f"The group's name has {len(name):,} characters; at most {NAME_LIMIT} are allowed."
-        yield "group_name", f"{text} Shorten it."
+        text = _(
+            "The group's name has %(length)s characters; at most %(most)s are allowed. Shorten it.",
+            length=grouped(len(name)),
+            most=NAME_LIMIT,
+        )
+        yield "group_name", text
 
 
 def _jitter(policies: Mapping[str, Any], trigger: Trigger | None) -> Errors:
@@ -173,18 +198,20 @@ def _jitter(policies: Mapping[str, Any], trigger: Trigger | None) -> Errors:
         return
     gap = smallest_gap(trigger)
     if gap is not None and jitter >= gap.total_seconds():
-        seconds = int(gap.total_seconds())
-        yield (
-            "jitter_seconds",
-            f"Runs spread over {jitter} s would reach the next fire time: two of them lie only "
-            f"{seconds} s apart. Choose less than that, or run the job less often.",
+        text = _(
+            "Runs spread over %(jitter)s s would reach the next fire time: two of them lie only "
+            "%(gap)s s apart. Choose less than that, or run the job less often.",
+            jitter=jitter,
+            gap=int(gap.total_seconds()),
         )
+        yield "jitter_seconds", text
 
 
 def _on_lost(policies: Mapping[str, Any], function: ServiceFunction | None) -> Errors:
     if policies.get("on_lost") == OnLost.RERUN and function is not None and not function.idempotent:
-        yield (
-            "on_lost",
-            f"Only a function that may safely run twice is run again. Register {function.name} "
-            "with @service(idempotent=True) if it may, or let the run stay lost.",
+        text = _(
+            "Only a function that may safely run twice is run again. Register %(function)s with "
+            "@service(idempotent=True) if it may, or let the run stay lost.",
+            function=function.name,
         )
+        yield "on_lost", text

@@ -10,6 +10,7 @@ from aegis_web.engine.settle import settle
 from aegis_web.engine.triggers import coming, from_json
 from aegis_web.errors import Conflict
 from aegis_web.jobs.models import Job, JobSkip, JobState
+from aegis_web.language import _
 from aegis_web.registry import Registry
 
 WITHIN = 10  # so many fire times to come can be skipped: those that a job's page lists
@@ -31,11 +32,14 @@ def skip(
     now = settle(session, job, registry)
     if fire_at not in coming(from_json(job.trigger), job.next_run_at, now, WITHIN):
         raise Conflict(
-            f"This is none of the next {WITHIN} fire times of this job: it may have just passed. "
-            "Look at the list again."
+            _(
+                "This is none of the next %(count)s fire times of this job: it may have just "
+                "passed. Look at the list again.",
+                count=WITHIN,
+            )
         )
     if session.get(JobSkip, (job.id, fire_at)) is not None:
-        raise Conflict("This fire time is to be skipped already: somebody else was first.")
+        raise Conflict(_("This fire time is to be skipped already: somebody else was first."))
     session.add(JobSkip(job_id=job.id, fire_at=fire_at, skipped_by=actor.name, reason=reason))
     after = {"fire_at": fire_at.isoformat(), "reason": reason}
     session.add(audit_entry(actor, "job.skip", f"job:{job.id}", None, after))
@@ -50,7 +54,7 @@ def unskip(session: Session, job: Job, registry: Registry, actor: Actor, fire_at
         settle(session, job, registry)
     wish = session.get(JobSkip, (job.id, fire_at), populate_existing=True)
     if wish is None:
-        raise Conflict("This fire time is not to be skipped: it may have just passed.")
+        raise Conflict(_("This fire time is not to be skipped: it may have just passed."))
     session.delete(wish)
     before = {"fire_at": fire_at.isoformat(), "reason": wish.reason}
     session.add(audit_entry(actor, "job.unskip", f"job:{job.id}", before, None))

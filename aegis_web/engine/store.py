@@ -30,6 +30,7 @@ from aegis_web.engine.triggers import (
     Trigger,
     as_apscheduler,
     from_json,
+    in_english,
     zone_named,
 )
 from aegis_web.errors import AegisError, Invalid
@@ -148,7 +149,7 @@ class SQLAlchemyStore(BaseJobStore):
 
         What the code said alike before keeps its job; a date is a new job each time.
         """
-        words = new.trigger.words()
+        words = in_english(new.trigger)
         once = isinstance(new.trigger, DateTrigger)
         for number in count(1):
             longer = f"{new.key} {uuid4().hex}" if once else f"{new.key} ({words})"
@@ -378,7 +379,7 @@ def with_keys(declarations: Iterable[Declared], rows: Mapping[str, Job]) -> dict
             (job for job in jobs if row is not None and job.declaration == row.declaration), jobs[0]
         )
         for job in jobs:
-            words = job.trigger.words()
+            words = in_english(job.trigger)
             if job is owner:
                 put(keyed, key, job)
             else:

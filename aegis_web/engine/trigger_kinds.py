@@ -24,11 +24,20 @@ from aegis_web.engine.cron import CronExpression
 from aegis_web.engine.cronfields import shown
 from aegis_web.engine.daytimes import DayTimes, Pattern, Progression
 from aegis_web.engine.fields import compiled, normalised
+from aegis_web.engine.vocabulary import capitalised, interval, month_name, weekday_name
 from aegis_web.errors import Invalid
+from aegis_web.language import ENGLISH, N_, _, grouped, spoken
 
 UNIT_SECONDS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86_400, "weeks": 604_800}
 CALENDAR_UNITS = ("days", "weeks")  # these keep wall-clock time; the others are elapsed time
 LONGEST_INTERVAL_SECONDS = 10 * 365 * 86_400
+LONGEST_WORDS = {
+    "seconds": N_("Every must be a whole number from 1 to %(most)s seconds."),
+    "minutes": N_("Every must be a whole number from 1 to %(most)s minutes."),
+    "hours": N_("Every must be a whole number from 1 to %(most)s hours."),
+    "days": N_("Every must be a whole number from 1 to %(most)s days."),
+    "weeks": N_("Every must be a whole number from 1 to %(most)s weeks."),
+}
 
 Readings = tuple[Pattern, bool]  # and whether they are particular times ("fixed")
 
@@ -56,7 +65,7 @@ class Trigger(Protocol):
         """The newest `limit` fire times in (after, until], oldest first."""
 
     def words(self) -> str:
-        """The rule in plain English, without its zone and limits."""
+        """The rule in plain words, without its zone and limits."""
 
     def to_json(self) -> dict[str, Any]:
         """The trigger as plain values, for `from_json`."""
@@ -104,7 +113,7 @@ class _Recurring:
             if value is not None:
                 object.__setattr__(self, name, in_utc(value, name))
         if self.starts_at and self.ends_at and self.ends_at < self.starts_at:
-            raise Invalid({"ends_at": "The end lies before the start. Choose a later end."})
+            raise Invalid({"ends_at": _("The end lies before the start. Choose a later end.")})
 
     def _limits_json(self) -> dict[str, str]:
         limits = {"starts_at": self.starts_at, "ends_at": self.ends_at}
@@ -137,7 +146,7 @@ class CronTrigger(_Recurring):
         return self.expression.count(after, until, self.zone)
 
     def words(self) -> str:
-        """The expression in plain English."""
+        """The expression in plain words."""
         return self.expression.words()
 
     def to_json(self) -> dict[str, Any]:
@@ -181,7 +190,7 @@ class FieldsTrigger(_Recurring):
         return count_fires(self._pattern, self._fixed, to_us(after), to_us(until), self.zone)
 
     def words(self) -> str:
-        """The fields in plain English."""
+        """The fields in plain words."""
         return words.in_words(self._pattern.rule, self._pattern.times)
 
     def to_json(self) -> dict[str, Any]:
@@ -215,13 +224,12 @@ class IntervalTrigger(_Recurring):
 
     def __post_init__(self) -> None:
         if not isinstance(self.unit, str) or self.unit not in UNIT_SECONDS:
-            raise Invalid({"unit": f"Choose one of {', '.join(UNIT_SECONDS)} as the unit."})
+            units = ", ".join(UNIT_SECONDS)
+            raise Invalid({"unit": _("Choose one of %(units)s as the unit.", units=units)})
         most = LONGEST_INTERVAL_SECONDS // UNIT_SECONDS[self.unit]
         whole = isinstance(self.every, int) and not isinstance(self.every, bool)
         if not whole or not 1 <= self.every <= most:
-            raise Invalid(
-                {"every": f"Every must be a whole number from 1 to {most:,} {self.unit}."}
-            )
+            raise Invalid({"every": _(LONGEST_WORDS[self.unit], most=grouped(most))})
         object.__setattr__(self, "anchor", in_utc(self.anchor, "anchor"))
         self._check_limits()
 
@@ -260,12 +268,16 @@ class IntervalTrigger(_Recurring):
 
     def words(self) -> str:
         """ "Every 30 minutes"; with the time of day for days and weeks."""
-        text = words.interval(self.every, self.unit)
+        text = interval(self.every, self.unit)
         if self.unit not in CALENDAR_UNITS:
-            return text
+            return capitalised(text)
         local = self.anchor.astimezone(self.zone)
-        on = f" on {words.WEEKDAYS[local.weekday()]}" if self.unit == "weeks" else ""
-        return f"{text}{on} at {local:{'%H:%M:%S' if local.second else '%H:%M'}}"
+        time = f"{local:{'%H:%M:%S' if local.second else '%H:%M'}}"
+        if self.unit == "days":
+            return capitalised(_("%(days)s at %(times)s", days=text, times=time))
+        day = weekday_name(local.weekday())
+        text = _("%(weeks)s on %(weekday)s at %(time)s", weeks=text, weekday=day, time=time)
+        return capitalised(text)
 
     def to_json(self) -> dict[str, Any]:
         """The trigger as plain values, for `from_json`."""
@@ -308,11 +320,23 @@ class DateTrigger:
         """ "Once, on 24 December 2026 at 18:00"."""
         local = self.at.astimezone(self.zone)
         time = f"{local:{'%H:%M:%S' if local.second else '%H:%M'}}"
-        return f"Once, on {local.day} {words.MONTHS[local.month - 1]} {local.year} at {time}"
+        return _(
+            "Once, on %(day)s %(month)s %(year)s at %(time)s",
+            day=local.day,
+            month=month_name(local.month),
+            year=local.year,
+            time=time,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The trigger as plain values, for `from_json`."""
         return {"kind": self.kind, "at": self.at.isoformat(), "zone": self.zone.key}
+
+
+def in_english(trigger: Trigger) -> str:
+    """The trigger in English words, for what is stored or logged, whoever reads now."""
+    with spoken(ENGLISH):
+        return trigger.words()
 
 
 def in_utc(value: datetime, name: str) -> datetime:
@@ -321,10 +345,15 @@ def in_utc(value: datetime, name: str) -> datetime:
     Raises: Invalid, keyed by `name`, for a time without zone or outside the years 2 to 9998.
     """
     if not isinstance(value, datetime) or value.utcoffset() is None:
-        raise Invalid({name: "This needs a date and a time with its zone."})
+        raise Invalid({name: _("This needs a date and a time with its zone.")})
     if not 1 < value.year < 9999:
-        raise Invalid({name: f"The year {value.year} is out of reach. Choose another."})
+        raise Invalid({name: out_of_reach(value.year)})
     return value.astimezone(UTC)
+
+
+def out_of_reach(year: int) -> str:
+    """What to say of a time in a year that cannot be reckoned with."""
+    return _("The year %(year)s is out of reach. Choose another.", year=year)
 
 
 def zone_named(name: str) -> ZoneInfo:
@@ -335,6 +364,5 @@ def zone_named(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError, TypeError, AttributeError):
-        raise Invalid(
-            {"zone": f'There is no time zone "{shown(str(name))}". Example: Europe/Berlin.'}
-        ) from None
+        text = _('There is no time zone "%(name)s". Example: Europe/Berlin.', name=shown(str(name)))
+        raise Invalid({"zone": text}) from None

@@ -26,6 +26,7 @@ from aegis_web.engine.trigger_kinds import (
     FieldsTrigger,
     IntervalTrigger,
     Trigger,
+    in_english,
     zone_named,
 )
 from aegis_web.errors import Invalid
@@ -42,6 +43,7 @@ __all__ = [
     "as_apscheduler",
     "from_apscheduler",
     "from_json",
+    "in_english",
     "jitter_of",
     "preview",
     "seeded",

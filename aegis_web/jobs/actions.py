@@ -23,6 +23,7 @@ from aegis_web.jobs.groups import put_group
 from aegis_web.jobs.models import Calendar, CatchUp, Job, JobVersion, Origin
 from aegis_web.jobs.queries import registry, vault
 from aegis_web.jobs.repeats import made_already, saved_already
+from aegis_web.language import _
 from aegis_web.registry import ServiceFunction
 
 ARGUMENT = "arg."  # before the name of an argument, where errors are by field
@@ -37,16 +38,18 @@ class JobGone(NotFound):
     def __init__(self, job_id: int, name: str | None, deleted_at: datetime | None) -> None:
         self.job_id, self.name, self.deleted_at = job_id, name, deleted_at
         if deleted_at is None:
-            super().__init__(f"There is no job {job_id}. Choose one from the list of jobs.")
+            text = _("There is no job %(id)s. Choose one from the list of jobs.", id=job_id)
         else:
-            super().__init__(f"The job “{name}” was deleted. Its runs are kept.")
+            text = _("The job “%(name)s” was deleted. Its runs are kept.", name=name)
+        super().__init__(text)
 
 
 class StaleEdit(Conflict):
     """Somebody else changed the job after the form was opened; `current` is the job as it is."""
 
     def __init__(self, current: Job) -> None:
-        super().__init__(f"{current.updated_by} changed this job in the meantime.")
+        who = current.updated_by
+        super().__init__(_("%(name)s changed this job in the meantime.", name=who))
         self.current = current
 
 
@@ -57,7 +60,7 @@ def create_job(wanted: Definition, actor: Actor, *, once: bool = False) -> int:
     """
     function, arguments = _checked(wanted)
     values = _values(wanted, function.name, arguments)
-    for _ in range(TRIES):
+    for _try in range(TRIES):
         try:
             with transaction() as session:
                 if once and (made := made_already(session, values, wanted.group_limit, actor)):
@@ -69,7 +72,8 @@ def create_job(wanted: Definition, actor: Actor, *, once: bool = False) -> int:
                 return changes.add(session, new, actor).id
         except (Conflict, IntegrityError):
             continue  # another job with this key came first: look again
-    raise Invalid({"name": "Another job with this name is being created. Choose another name."})
+    text = _("Another job with this name is being created. Choose another name.")
+    raise Invalid({"name": text})
 
 
 def update_job(
@@ -109,7 +113,7 @@ def restore_version(job_id: int, number: int, revision: int, actor: Actor) -> li
         job = locked(session, job_id)
         version = session.get(JobVersion, (job_id, number))
         if version is None:
-            raise NotFound(f"This job has no version {number}. Choose one from the list.")
+            raise NotFound(no_version(number))
         if job.revision != revision:
             session.expunge(job)
             raise StaleEdit(job)
@@ -119,7 +123,8 @@ def restore_version(job_id: int, number: int, revision: int, actor: Actor) -> li
                 refuse_taken_name(session, values["name"], job_id)
             refuse_missing_calendar(session, values["calendar_id"])
         except Invalid as invalid:
-            raise Conflict(f"Version {number} cannot be restored: {invalid}") from None
+            text = _("Version %(number)s cannot be restored: %(why)s", number=number, why=invalid)
+            raise Conflict(text) from None
         restored = f"Version {number} restored"
         return changes.change(session, job, values, registry(), actor, restored)
 
@@ -165,7 +170,7 @@ def skip_run(job_id: int, fire_at: datetime, actor: Actor, reason: str = "") -> 
     Raises: JobGone; Conflict when the job is not active, or `fire_at` is none of them any more;
     Invalid for a reason that cannot be kept.
     """
-    if error := text_error("The reason", reason, NOTE_LIMIT):
+    if error := text_error(_("The reason"), reason, NOTE_LIMIT):
         raise Invalid({"reason": error})
     with transaction() as session:
         skips.skip(session, locked(session, job_id), registry(), actor, fire_at, reason)
@@ -194,9 +199,10 @@ def run_job(
     """
     with transaction() as session:
         job = locked(session, job_id)
-        function, problem = registry().find(job.service), changes.problem_of(job, registry())
+        function = registry().find(job.service)
+        problem = changes.problem_with(job.service, job.arguments, job.trigger, registry())
         if function is None or (problem and arguments is None):
-            raise Conflict(f"This job is broken and cannot run: {problem} Edit it first.")
+            raise Conflict(broken(problem))
         given = None if arguments is None else sealed(function, arguments)
         key = f"{job_id}:{request_key}"
         return changes.request_run(session, job, registry(), actor, key, given, delay)
@@ -214,7 +220,8 @@ def undelete_job(job_id: int, actor: Actor) -> None:
         try:
             refuse_taken_name(session, job.name, job_id)
         except Invalid as invalid:
-            raise Conflict(f"It cannot come back. {invalid.errors['name']}") from None
+            text = _("It cannot come back. %(why)s", why=invalid.errors["name"])
+            raise Conflict(text) from None
         changes.undelete(session, job, registry(), actor)
 
 
@@ -227,10 +234,22 @@ def delete_job(job_id: int, actor: Actor) -> None:
         job = locked(session, job_id)
         if job.origin == Origin.CODE and job.declared:
             raise Conflict(
-                "This job is declared in code and would come back at the next start. Remove its "
-                "declaration first, or pause the job."
+                _(
+                    "This job is declared in code and would come back at the next start. "
+                    "Remove its declaration first, or pause the job."
+                )
             )
         changes.delete(session, job, registry(), actor)
+
+
+def no_version(number: int) -> str:
+    """What is said where a job has no such version."""
+    return _("This job has no version %(number)s. Choose one from the list.", number=number)
+
+
+def broken(problem: str | None) -> str:
+    """What is said where a broken job should run."""
+    return _("This job is broken and cannot run: %(problem)s Edit it first.", problem=problem)
 
 
 def locked(session: Session, job_id: int) -> Job:
@@ -246,7 +265,7 @@ def locked(session: Session, job_id: int) -> Job:
 
 def refuse_long_note(note: str) -> None:
     """Raises: Invalid for a reason that is too long or cannot be shown."""
-    if error := text_error("The reason", note, NOTE_LIMIT):
+    if error := text_error(_("The reason"), note, NOTE_LIMIT):
         raise Invalid({"note": error})
 
 
@@ -257,7 +276,8 @@ def refuse_taken_name(session: Session, name: str, except_id: int | None = None)
         near = near.where(Job.id != except_id)
     # SQLite's own lower() knows only the letters of ASCII
     if any(other.lower() == name.lower() for other in session.scalars(near)):
-        raise Invalid({"name": "There is already a job with this name. Choose another one."})
+        text = _("There is already a job with this name. Choose another one.")
+        raise Invalid({"name": text})
 
 
 def refuse_missing_calendar(session: Session, calendar_id: int | None) -> None:
@@ -266,7 +286,7 @@ def refuse_missing_calendar(session: Session, calendar_id: int | None) -> None:
         return
     query = select(Calendar.id).where(Calendar.id == calendar_id).with_for_update(read=True)
     if session.scalar(query) is None:
-        text = "This calendar is not there any more. Choose another or none."
+        text = _("This calendar is not there any more. Choose another or none.")
         raise Invalid({"calendar_id": text})
 
 
@@ -337,7 +357,7 @@ def _checked(wanted: Definition) -> tuple[ServiceFunction, dict[str, Any]]:
 def unknown_service(name: str) -> str:
     """Why `name` cannot be chosen as a job's service function."""
     if not name:
-        return "The job needs a service function. Choose one."
+        return _("The job needs a service function. Choose one.")
     why = registry().why_missing(name[:100])
     return f"{why[:1].upper()}{why[1:]}."
 

@@ -7,7 +7,7 @@ from flask import Blueprint, Response, request, url_for
 
 from aegis_web.errors import Conflict
 from aegis_web.jobs import queries
-from aegis_web.jobs.actions import JobGone
+from aegis_web.jobs.actions import JobGone, broken
 from aegis_web.jobs.filters import JobFilter, is_number
 from aegis_web.jobs.models import Job
 from aegis_web.web.pages import render
@@ -47,7 +47,7 @@ def runnable(job_id: int) -> tuple[Job, Any]:
     job = find(job_id)
     function = queries.registry().find(job.service)
     if function is None:
-        raise Conflict(f"This job is broken and cannot run: {job.problem} Edit it first.")
+        raise Conflict(broken(queries.problem_words(job)))
     return job, function
 
 

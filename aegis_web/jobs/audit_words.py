@@ -16,21 +16,22 @@ from aegis_web.jobs.compare import ANOTHER, NOTHING, Difference, differences, pl
 from aegis_web.jobs.models import CatchUp, Job, JobVersion
 from aegis_web.jobs.policy_words import CATCH_UP_WORDS, Shared
 from aegis_web.jobs.screens import shared_things
+from aegis_web.language import N_, _, pgettext
 from aegis_web.parameters import MASK
 from aegis_web.web.formats import clock
 
 SHOWN = 20  # entries on a page
 LOOKS = {
-    "job.create": ("plus", "Created"),
-    "job.change": ("edit", "Changed"),
-    "job.move": ("clock", "Moved"),
-    "job.pause": ("paused", "Paused"),
-    "job.resume": ("play", "Resumed"),
-    "job.skip": ("skip", "Asked to skip"),
-    "job.unskip": ("play", "Asked to run after all"),
-    "job.run": ("play", "Run by hand"),
-    "job.delete": ("trash", "Deleted"),
-    "job.undelete": ("history", "Brought back"),
+    "job.create": ("plus", N_("Created")),
+    "job.change": ("edit", N_("Changed")),
+    "job.move": ("clock", N_("Moved")),
+    "job.pause": ("paused", N_("Paused")),
+    "job.resume": ("play", N_("Resumed")),
+    "job.skip": ("skip", N_("Asked to skip")),
+    "job.unskip": ("play", N_("Asked to run after all")),
+    "job.run": ("play", N_("Run by hand")),
+    "job.delete": ("trash", N_("Deleted")),
+    "job.undelete": ("history", N_("Brought back")),
 }
 
 
@@ -42,7 +43,7 @@ class Change:
     at: datetime
     actor: str
     icon: str
-    what: str
+    what: str  # in English; an action that is not known by its name
     note: str  # why, in the words of who did it
     is_edit: bool  # of what the job says; else of what becomes of its fire times
     told: tuple[Difference, ...]  # what it changed
@@ -100,24 +101,27 @@ def told(
     shared: Shared,
 ) -> list[Difference]:
     """What an entry says was changed, field by field."""
+    runs, skipped = pgettext("what becomes of a fire time", "Runs"), _("Is skipped")
     match action:
         case "job.change":
             return [*definition_changes(before, after, said, shared), *skips_dropped(before)]
         case "job.move":
             times = (local(side.get("next_run_at")) for side in (before, after))
-            return [Difference("Next fire time", *times), *skips_dropped(before)]
+            return [Difference(_("Next fire time"), *times), *skips_dropped(before)]
         case "job.pause":
             until = after.get("until")
-            end = f"until {local(until)}" if until else "until somebody resumes it"
-            return [Difference("State", "Active", f"Paused {end}")]
+            paused = _("Paused until somebody resumes it")
+            if until:
+                paused = _("Paused until %(time)s", time=local(until))
+            return [Difference(_("State"), _("Active"), paused)]
         case "job.resume":
-            passed = CATCH_UP_WORDS[CatchUp(after["catch_up"])]
-            state = Difference("State", "Paused", "Active")
-            return [state, Difference("Fire times passed meanwhile", NOTHING, passed)]
+            passed = _(CATCH_UP_WORDS[CatchUp(after["catch_up"])])
+            state = Difference(_("State"), _("Paused"), _("Active"))
+            return [state, Difference(_("Fire times passed meanwhile"), NOTHING, passed)]
         case "job.skip":
-            return [Difference(local(fire_time(after)), "Runs", "Is skipped")]
+            return [Difference(local(fire_time(after)), runs, skipped)]
         case "job.unskip":
-            return [Difference(local(fire_time(before)), "Is skipped", "Runs")]
+            return [Difference(local(fire_time(before)), skipped, runs)]
     return []
 
 
@@ -133,14 +137,16 @@ def definition_changes(
     except (Invalid, ValueError):  # what another release wrote and this one cannot read
         return [Difference(n, plain(before.get(n)), plain(after.get(n))) for n in names]
     if "arguments" in names and before.get("arguments") == after.get("arguments"):
-        found.append(Difference("A secret among its arguments", MASK, ANOTHER))
+        found.append(Difference(_("A secret among its arguments"), MASK, _(ANOTHER)))
     return found
 
 
 def skips_dropped(before: Mapping[str, Any]) -> list[Difference]:
     """What was to be skipped until an edit made it no fire time."""
     times = ", ".join(local(instant) for instant in before.get("skips", []))
-    return [Difference("To be skipped", times, "No fire times any more")] if times else []
+    if not times:
+        return []
+    return [Difference(_("To be skipped"), times, _("No fire times any more"))]
 
 
 def fire_time(side: Mapping[str, Any]) -> str | None:

@@ -13,6 +13,7 @@ from aegis_web.jobs import actions
 from aegis_web.jobs.definition import text_errors
 from aegis_web.jobs.models import CatchUp
 from aegis_web.jobs.queries import registry
+from aegis_web.language import _
 from aegis_web.runs.actions import stop_run
 
 MOST = 500  # jobs at once
@@ -114,7 +115,7 @@ def tag(job_ids: Sequence[int], actor: Actor, name: str) -> Outcome:
     """Give them a tag; those that have it stay as they are. Raises: Invalid for no tag."""
     name = name.strip()
     if not name or "," in name:
-        raise Invalid({"tag": "Write one tag, without a comma."})
+        raise Invalid({"tag": _("Write one tag, without a comma.")})
 
     def act(job_id: int) -> int | None:
         return retag(job_id, actor, lambda tags: [*tags, name] if name not in tags else tags)

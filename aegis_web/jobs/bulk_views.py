@@ -15,16 +15,10 @@ from aegis_web.jobs.forms import one_line, read_request_key
 from aegis_web.jobs.listing import JobRow, job_rows
 from aegis_web.jobs.models import CatchUp
 from aegis_web.jobs.policy_words import CATCH_UP_WORDS
+from aegis_web.language import _, ngettext
 from aegis_web.web.pages import go_to, render
 
 UNDO_SECONDS = 30
-PAST = {
-    Verb.PAUSE: "Paused",
-    Verb.RESUME: "Resumed",
-    Verb.TAG: "Tagged",
-    Verb.RUN: "Starting in five seconds:",
-    Verb.DELETE: "Deleted",
-}
 NAMED = 3  # refusals that are told
 
 
@@ -61,8 +55,9 @@ def bulk_undo() -> Response:
         Verb.RUN: lambda: bulk.cancel(numbers, actor),
         Verb.DELETE: lambda: bulk.undelete(numbers, actor),
     }[verb]()
-    flash(f"Taken back: {counted(len(outcome.done))}.", "success")
-    for _, why in outcome.refused[:NAMED]:
+    number = len(outcome.done)
+    flash(ngettext("Taken back: one job.", "Taken back: %(num)s jobs.", number), "success")
+    for _job_id, why in outcome.refused[:NAMED]:
         flash(why, "warning")
     return go_to(url_for("jobs.index"))
 
@@ -72,7 +67,7 @@ def ask(
 ) -> Response:
     """The page that asks. Raises: Conflict where no job is chosen."""
     if not rows:
-        raise Conflict("No job is chosen, or none of them is there any more. Choose some.")
+        raise Conflict(_("No job is chosen, or none of them is there any more. Choose some."))
     return render(
         "jobs/bulk.html",
         status=422 if errors else 200,
@@ -81,8 +76,8 @@ def ask(
         tag=tag,
         errors=errors or {},
         passed=sum(row.passed for row in rows),
-        catch_ups={choice.value: CATCH_UP_WORDS[choice] for choice in CatchUp},
-        counted=counted(len(rows)),
+        catch_ups={choice.value: _(CATCH_UP_WORDS[choice]) for choice in CatchUp},
+        question=question(verb, len(rows)),
         new_key=new_key,
     )
 
@@ -95,7 +90,7 @@ def act(verb: Verb, job_ids: list[int], tag: str) -> Outcome:
     if verb is Verb.RESUME:
         catch_up = request.form.get("catch_up", CatchUp.NONE)
         if catch_up not in list(CatchUp):
-            raise Invalid({"catch_up": "Choose whether none, the latest or all of them run."})
+            raise Invalid({"catch_up": _("Choose whether none, the latest or all of them run.")})
         return bulk.resume(job_ids, actor, CatchUp(catch_up))
     if verb is Verb.TAG:
         return bulk.tag(job_ids, actor, tag)
@@ -107,24 +102,30 @@ def act(verb: Verb, job_ids: list[int], tag: str) -> Outcome:
 def tell(verb: Verb, outcome: Outcome, names: dict[int, str]) -> None:
     """Say what could not be done, and where nothing was done that nothing was."""
     for job_id, why in outcome.refused[:NAMED]:
-        flash(f"“{names.get(job_id, job_id)}”: {why}", "warning")
-    if len(outcome.refused) > NAMED:
-        flash(f"{len(outcome.refused) - NAMED} more could not be changed.", "warning")
+        name = names.get(job_id, job_id)
+        flash(_("“%(name)s”: %(why)s", name=name, why=why), "warning")
+    more = len(outcome.refused) - NAMED
+    if more > 0:
+        text = ngettext(
+            "%(num)s more could not be changed.", "%(num)s more could not be changed.", more
+        )
+        flash(text, "warning")
     if not outcome.done and not outcome.refused:
-        flash("Nothing had to be changed.", "info")
+        flash(_("Nothing had to be changed."), "info")
 
 
 def verb_in(text: str) -> Verb:
     """The verb that a form or an address names. Raises: Invalid."""
     if text not in list(Verb):
-        raise Invalid({"verb": f"Choose one of: {', '.join(Verb)}."})
+        raise Invalid({"verb": _("Choose one of: %(values)s.", values=", ".join(Verb))})
     return Verb(text)
 
 
 def chosen(numbers: list[str]) -> tuple[JobRow, ...]:
     """The live jobs of these numbers, by name. Raises: Invalid for too many."""
     if len(numbers) > MOST:
-        raise Invalid({"job": f"At most {MOST} jobs can be changed at once. Choose fewer."})
+        text = _("At most %(most)s jobs can be changed at once. Choose fewer.", most=MOST)
+        raise Invalid({"job": text})
     return job_rows({int(number) for number in numbers if is_number(number)})
 
 
@@ -143,8 +144,9 @@ def read_undo(token: str) -> tuple[Verb, list[int], str]:
     try:
         verb, numbers, tag = signer().loads(token, max_age=UNDO_SECONDS)
     except BadData:
-        text = (
-            f"That was more than {UNDO_SECONDS} seconds ago: it can no longer be taken back here."
+        text = _(
+            "That was more than %(seconds)s seconds ago: it can no longer be taken back here.",
+            seconds=UNDO_SECONDS,
         )
         raise Conflict(text) from None
     return Verb(verb), list(numbers), str(tag)
@@ -153,12 +155,41 @@ def read_undo(token: str) -> tuple[Verb, list[int], str]:
 def undo_offer(token: str) -> dict[str, Any] | None:
     """What the list offers to take back: words and the token; None where it is too late."""
     try:
-        verb, numbers, _ = read_undo(token)
+        verb, numbers, _tag = read_undo(token)
     except Conflict:
         return None
-    return {"words": f"{PAST[verb]} {counted(len(numbers))}.", "token": token}
+    return {"words": done_words(verb, len(numbers)), "token": token}
 
 
-def counted(number: int) -> str:
-    """ "one job", "12 jobs"."""
-    return "one job" if number == 1 else f"{number:,} jobs"
+def question(verb: Verb, number: int) -> str:
+    """What is about to be done with so many jobs: "Pause 12 jobs", without its question mark."""
+    match verb:
+        case Verb.PAUSE:
+            return ngettext("Pause one job", "Pause %(num)s jobs", number)
+        case Verb.RESUME:
+            return ngettext("Resume one job", "Resume %(num)s jobs", number)
+        case Verb.TAG:
+            return ngettext("Tag one job", "Tag %(num)s jobs", number)
+        case Verb.RUN:
+            return ngettext("Run one job", "Run %(num)s jobs", number)
+        case Verb.DELETE:
+            return ngettext("Delete one job", "Delete %(num)s jobs", number)
+
+
+def done_words(verb: Verb, number: int) -> str:
+    """What was done with so many jobs."""
+    match verb:
+        case Verb.PAUSE:
+            return ngettext("Paused one job.", "Paused %(num)s jobs.", number)
+        case Verb.RESUME:
+            return ngettext("Resumed one job.", "Resumed %(num)s jobs.", number)
+        case Verb.TAG:
+            return ngettext("Tagged one job.", "Tagged %(num)s jobs.", number)
+        case Verb.RUN:
+            return ngettext(
+                "Starting in five seconds: one job.",
+                "Starting in five seconds: %(num)s jobs.",
+                number,
+            )
+        case Verb.DELETE:
+            return ngettext("Deleted one job.", "Deleted %(num)s jobs.", number)

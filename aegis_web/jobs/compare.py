@@ -12,9 +12,10 @@ from aegis_web.jobs.models import Job
 from aegis_web.jobs.policy_words import Shared, policy_sentences
 from aegis_web.jobs.queries import masked_arguments, registry
 from aegis_web.jobs.screens import shared_things
+from aegis_web.language import N_, _, pgettext
 
 NOTHING = "–"
-ANOTHER = "another one"
+ANOTHER = N_("another one")
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def other_secrets(before: Job | Definition, after: Job | Definition) -> list[Dif
         return []
     old, new = (argument_texts(job.service, job.arguments) for job in (before, after))
     return [
-        Difference(label, old[label], ANOTHER)
+        Difference(label, old[label], _(ANOTHER))
         for name, label in argument_labels(after.service, after.arguments).items()
         if name in before.arguments
         and before.arguments[name] != after.arguments[name]
@@ -62,13 +63,13 @@ def texts_of(job: Job | Definition, shared: Shared) -> dict[str, str]:
     function = registry().find(job.service)
     trigger = from_json(job.trigger) if isinstance(job, Job) else job.trigger
     return {
-        LABELS["name"]: job.name,
-        LABELS["service"]: function.title if function else job.service,
+        _(LABELS["name"]): job.name or NOTHING,
+        _(LABELS["service"]): function.title if function else job.service,
         **argument_texts(job.service, with_defaults(job.service, job.arguments)),
-        LABELS["trigger"]: f"{trigger.words()} ({trigger.zone.key})",
-        LABELS["tags"]: ", ".join(job.tags) or NOTHING,
-        LABELS["owner"]: job.owner or NOTHING,
-        LABELS["description"]: job.description or NOTHING,
+        _(LABELS["trigger"]): f"{trigger.words()} ({trigger.zone.key})",
+        _(LABELS["tags"]): ", ".join(job.tags) or NOTHING,
+        _(LABELS["owner"]): job.owner or NOTHING,
+        _(LABELS["description"]): job.description or NOTHING,
         **policy_sentences(job, function, shared),
     }
 
@@ -99,9 +100,9 @@ def plain(value: Any) -> str:
     if isinstance(value, str):
         return value or NOTHING
     if value is None:
-        return "none"
+        return pgettext("value", "none")
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return _("yes") if value else _("no")
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     if isinstance(value, list):

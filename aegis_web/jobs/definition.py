@@ -8,6 +8,7 @@ from typing import Any
 from aegis_web.engine import policy_rules
 from aegis_web.engine.triggers import Trigger
 from aegis_web.jobs.models import Backoff, CatchUp, OnLost, Overlap, Priority
+from aegis_web.language import _, grouped
 from aegis_web.registry import ServiceFunction
 
 NAME_LIMIT = 200  # characters
@@ -84,8 +85,8 @@ def text_errors(name: str, description: str, owner: str, tags: Sequence[str]) ->
     """What is wrong with a job's texts, by field; each message says the cure."""
     found = {
         "name": _name_error(name),
-        "description": text_error("The description", description, DESCRIPTION_LIMIT, lines=True),
-        "owner": text_error("The owner", owner, OWNER_LIMIT),
+        "description": text_error(_("The description"), description, DESCRIPTION_LIMIT, lines=True),
+        "owner": text_error(_("The owner"), owner, OWNER_LIMIT),
         "tags": _tags_error(tags),
     }
     return {name: text for name, text in found.items() if text}
@@ -93,24 +94,36 @@ def text_errors(name: str, description: str, owner: str, tags: Sequence[str]) ->
 
 def _name_error(name: str) -> str | None:
     if not any(_is_seen(letter) for letter in name):
-        return "The job needs a name. Write one that says what it does."
-    return text_error("The name", name, NAME_LIMIT)
+        return _("The job needs a name. Write one that says what it does.")
+    return text_error(_("The name"), name, NAME_LIMIT)
 
 
 def _tags_error(tags: Sequence[str]) -> str | None:
     if len(tags) > TAGS_LIMIT:
-        return f"These are {len(tags)} tags; at most {TAGS_LIMIT} are allowed. Remove some."
-    errors = (text_error("A tag", tag, TAG_LIMIT) for tag in tags)
+        return _(
+            "These are %(number)s tags; at most %(most)s are allowed. Remove some.",
+            number=len(tags),
+            most=TAGS_LIMIT,
+        )
+    errors = (text_error(_("A tag"), tag, TAG_LIMIT) for tag in tags)
     return next((error for error in errors if error), None)
 
 
 def text_error(what: str, text: str, limit: int, *, lines: bool = False) -> str | None:
     """What is wrong with a text that people see: too long, or a character that has no look."""
     if len(text) > limit:
-        return f"{what} has {len(text):,} characters; at most {limit:,} are allowed. Shorten it."
+        return _(
+            "%(what)s has %(length)s characters; at most %(most)s are allowed. Shorten it.",
+            what=what,
+            length=grouped(len(text)),
+            most=grouped(limit),
+        )
     allowed = "\n\t" if lines else ""
     if any(not _may_stand(letter) and letter not in allowed for letter in text):
-        return f"{what} contains a character that cannot be shown (such as NUL). Remove it."
+        return _(
+            "%(what)s contains a character that cannot be shown (such as NUL). Remove it.",
+            what=what,
+        )
     return None
 
 

@@ -27,8 +27,9 @@ from aegis_web.jobs.policy_form import PolicyFields
 from aegis_web.jobs.screens import form_choices, preview_of
 from aegis_web.jobs.service_search import search_services
 from aegis_web.jobs.skips import dropped_by
-from aegis_web.jobs.trigger_form import DAYS, TriggerFields, kinds_for
+from aegis_web.jobs.trigger_form import DAYS, TriggerFields, kinds_for, translated
 from aegis_web.jobs.versions import times_difference
+from aegis_web.language import _
 from aegis_web.system.registry_page import card_of
 from aegis_web.web.pages import go_to, render
 from aegis_web.web.zones import own_zone
@@ -60,7 +61,7 @@ def create() -> Response:
         job_id = actions.create_job(form.wanted, current_actor(), once=True)
     except Invalid as invalid:
         return job_page(form.with_errors(invalid.errors), status=422)
-    flash(f"Created the job “{form.wanted.name}”.", "success")
+    flash(_("Created the job “%(name)s”.", name=form.wanted.name), "success")
     return go_to(url_for("jobs.show", job_id=job_id))
 
 
@@ -140,7 +141,7 @@ def job_page(
         new_key=new_key,
         documentation=card_of(form.function, 0) if form.function else None,
         declared=job is not None and queries.is_declared(job),
-        problem=job.problem if job else None,
+        problem=queries.problem_words(job) if job else None,
         **trigger_context(form, job),
         **context,
     )
@@ -164,7 +165,7 @@ def preview_context(form: JobForm, job: Job | None) -> dict[str, Any]:
         "form": form,
         "job": job,
         "preview": preview_of(form.trigger, stored_trigger(job), form.policies.calendar, number),
-        "day_names": DAYS,
+        "day_names": translated(DAYS),
     }
 
 

@@ -18,43 +18,44 @@ from aegis_web.jobs.models import Job
 from aegis_web.jobs.policy_form import PolicyFields, by_field
 from aegis_web.jobs.queries import registry
 from aegis_web.jobs.trigger_form import TriggerFields
+from aegis_web.language import N_, _
 from aegis_web.parameters import Control, Typed
 from aegis_web.registry import ServiceFunction
 
 KEY_LIMIT = 64  # characters of a request key
 LABELS = {
-    "service": "Service function",
-    "name": "Name",
-    "trigger": "Trigger",
-    "cron": "Cron expression",
-    "time": "Time of day",
-    "days": "Days",
-    "every": "Every",
-    "start": "Starting at",
-    "once": "Date and time",
-    "starts": "Not before",
-    "ends": "Not after",
-    "zone": "Time zone",
-    "tags": "Tags",
-    "owner": "Owner",
-    "description": "Description",
-    "overlap": "If it still runs",
-    "max_running": "Runs of it at once",
-    "group": "Concurrency group",
-    "group_limit": "Runs of the group at once",
-    "priority": "Priority",
-    "queue_limit": "Waiting runs at most",
-    "catch_up": "If fire times were missed",
-    "grace": "May start late by",
-    "timeout": "Timeout",
-    "retries": "Further attempts",
-    "retry_delay": "Time before the next attempt",
-    "retry_backoff": "Time before further ones",
-    "retry_errors": "Only after these errors",
-    "on_lost": "If its process dies",
-    "calendar": "Blackout calendar",
-    "jitter": "Spread",
-    "note": "Reason",
+    "service": N_("Service function"),
+    "name": N_("Name"),
+    "trigger": N_("Trigger"),
+    "cron": N_("Cron expression"),
+    "time": N_("Time of day"),
+    "days": N_("Days"),
+    "every": N_("Every"),
+    "start": N_("Starting at"),
+    "once": N_("Date and time"),
+    "starts": N_("Not before"),
+    "ends": N_("Not after"),
+    "zone": N_("Time zone"),
+    "tags": N_("Tags"),
+    "owner": N_("Owner"),
+    "description": N_("Description"),
+    "overlap": N_("If it still runs"),
+    "max_running": N_("Runs of it at once"),
+    "group": N_("Concurrency group"),
+    "group_limit": N_("Runs of the group at once"),
+    "priority": N_("Priority"),
+    "queue_limit": N_("Waiting runs at most"),
+    "catch_up": N_("If fire times were missed"),
+    "grace": N_("May start late by"),
+    "timeout": N_("Timeout"),
+    "retries": N_("Further attempts"),
+    "retry_delay": N_("Time before the next attempt"),
+    "retry_backoff": N_("Time before further ones"),
+    "retry_errors": N_("Only after these errors"),
+    "on_lost": N_("If its process dies"),
+    "calendar": N_("Blackout calendar"),
+    "jitter": N_("Spread"),
+    "note": N_("Reason"),
 }
 
 
@@ -94,7 +95,7 @@ class JobForm:
     @property
     def labels(self) -> dict[str, str]:
         """What the fields are called, for the list of errors."""
-        return {**LABELS, **argument_labels(self.controls)}
+        return {**field_labels(), **argument_labels(self.controls)}
 
     @property
     def policies_matter(self) -> bool:
@@ -161,7 +162,7 @@ def read_form(form: Any, now: datetime, job: Job | None = None) -> JobForm:
         errors["service"] = unknown_service(typed.service)
     else:
         stored = stored_arguments(job, function)
-        values["arguments"], wrong, _ = function.parse_form(form, ARGUMENT, stored)
+        values["arguments"], wrong, _typed = function.parse_form(form, ARGUMENT, stored)
         errors |= with_prefix(wrong)
     collect(errors, lambda: values.update(trigger=typed.trigger.read(now, stored_trigger(job))))
     trigger = values.get("trigger")
@@ -233,7 +234,7 @@ def read_again(args: Any) -> int | None:
         return None
     if text.isascii() and text.isdigit() and len(text) < 19:
         return int(text)
-    raise Invalid({"again": "Give the number of a run, or leave it out."})
+    raise Invalid({"again": _("Give the number of a run, or leave it out.")})
 
 
 def read_request_key(form: Any) -> str | None:
@@ -252,7 +253,8 @@ def read_fire_time(form: Any) -> datetime:
     """The fire time that a button is about. Raises: Invalid."""
     text: str = form.get("fire_at", "")
     if not (text.isascii() and text.isdigit() and len(text) < 18):
-        raise Invalid({"fire_at": "Say which fire time is meant: reload the page and try again."})
+        text = _("Say which fire time is meant: reload the page and try again.")
+        raise Invalid({"fire_at": text})
     return from_us(int(text))
 
 
@@ -276,6 +278,11 @@ def stored_arguments(job: Job | None, function: ServiceFunction | None) -> Mappi
     if job is None or function is None or registry().find(job.service) is not function:
         return None
     return job.arguments
+
+
+def field_labels() -> dict[str, str]:
+    """What the fields of a job are called, in the reader's language."""
+    return {name: _(label) for name, label in LABELS.items()}
 
 
 def argument_labels(controls: Sequence[Control]) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """The list of jobs: which ones a filter shows, in which order, with the last runs of each."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from statistics import median
@@ -56,6 +56,7 @@ class JobRow:
     declared: bool
     service: str
     problem: str | None
+    arguments: Mapping[str, Any]  # as stored; empty unless it is broken
     trigger: Trigger
     state: str
     pause_reason: str
@@ -184,6 +185,7 @@ def _listed() -> list[Any]:
         Job.declared,
         Job.service,
         Job.problem,
+        case((Job.problem.is_not(None), Job.arguments)).label("arguments"),
         Job.trigger,
         Job.state,
         Job.pause_reason,
@@ -206,6 +208,7 @@ def _rows(found: Sequence[Any]) -> tuple[JobRow, ...]:
             declared=row.declared,
             service=row.service,
             problem=row.problem,
+            arguments=row.arguments or {},
             trigger=from_json(row.trigger),
             state=row.state,
             pause_reason=row.pause_reason,

@@ -9,16 +9,17 @@ from zoneinfo import ZoneInfo
 from aegis_web.errors import Invalid
 from aegis_web.jobs.definition import text_error
 from aegis_web.jobs.trigger_form import local_instant
+from aegis_web.language import N_, _
 
 REASON_LIMIT = 500  # characters
 OPEN, AT = "", "at"
 LASTING_WORDS = {
-    OPEN: "Until resumed",
-    "1h": "1 hour",
-    "4h": "4 hours",
-    "1d": "1 day",
-    "7d": "7 days",
-    AT: "Until a time",
+    OPEN: N_("Until resumed"),
+    "1h": N_("1 hour"),
+    "4h": N_("4 hours"),
+    "1d": N_("1 day"),
+    "7d": N_("7 days"),
+    AT: N_("Until a time"),
 }
 LASTING = {
     "1h": timedelta(hours=1),
@@ -45,10 +46,10 @@ def read_pause(form: Any, now: datetime, zone: ZoneInfo) -> PauseForm:
     lasting = form.get("lasting", OPEN)
     until = form.get("until", "").strip()[:100]
     errors, until_at = {}, None
-    if text := text_error("The reason", reason, REASON_LIMIT):
+    if text := text_error(_("The reason"), reason, REASON_LIMIT):
         errors["reason"] = text
     if lasting not in LASTING_WORDS:
-        errors["lasting"] = "Choose how long it is to be paused."
+        errors["lasting"] = _("Choose how long it is to be paused.")
     elif lasting == AT:
         until_at = read_until(until, now, zone, errors)
     elif lasting != OPEN:
@@ -61,7 +62,7 @@ def read_until(
 ) -> datetime | None:
     """The instant until which it is paused."""
     if not typed:
-        errors["until"] = "Choose the date and the time at which it goes on."
+        errors["until"] = _("Choose the date and the time at which it goes on.")
         return None
     try:
         until = local_instant("until", typed, zone)
@@ -69,5 +70,5 @@ def read_until(
         errors.update(invalid.errors)
         return None
     if until <= now:
-        errors["until"] = "This time has passed. Choose a later one."
+        errors["until"] = _("This time has passed. Choose a later one.")
     return until

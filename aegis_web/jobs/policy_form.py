@@ -11,7 +11,8 @@ from aegis_web.engine.policy_rules import check
 from aegis_web.engine.triggers import Trigger
 from aegis_web.errors import Invalid
 from aegis_web.jobs.models import Backoff, CatchUp, Job, OnLost, Overlap, Priority
-from aegis_web.jobs.policy_words import DEFAULT_GRACE, seconds_text
+from aegis_web.jobs.policy_words import DEFAULT_GRACE, NO_QUEUE_LIMIT, none_word, seconds_text
+from aegis_web.language import _
 from aegis_web.parameters.durations import parse_duration
 from aegis_web.registry import ServiceFunction
 
@@ -143,10 +144,10 @@ def placeholders(function: ServiceFunction | None) -> dict[str, str]:
         "max_running": "1",
         "retries": str(usual["retries"]),
         "retry_delay": seconds_text(usual["retry_delay_seconds"]),
-        "grace": seconds_text(usual["grace_seconds"]) or DEFAULT_GRACE,
-        "timeout": seconds_text(function.timeout_seconds if function else None) or "none",
-        "jitter": "none",
-        "queue_limit": "no limit of its own",
+        "grace": seconds_text(usual["grace_seconds"]) or _(DEFAULT_GRACE),
+        "timeout": seconds_text(function.timeout_seconds if function else None) or none_word(),
+        "jitter": none_word(),
+        "queue_limit": _(NO_QUEUE_LIMIT),
     }
 
 
@@ -170,7 +171,7 @@ class Reader:
         """The member that `typed` says."""
         found = next((member for member in kind if str(member.value) == typed), None)
         if found is None:
-            self.errors[name] = "Choose one of these."
+            self.errors[name] = _("Choose one of these.")
         return found
 
     def number(self, name: str, typed: str) -> int | None:
@@ -178,7 +179,7 @@ class Reader:
         if not typed:
             return None
         if not re.fullmatch(r"-?[0-9]{1,30}", typed, re.ASCII):
-            self.errors[name] = "This is not a whole number. Write one such as 3."
+            self.errors[name] = _("This is not a whole number. Write one such as 3.")
             return None
         return max(-1, min(int(typed), LARGEST))
 
@@ -191,10 +192,10 @@ class Reader:
         try:
             duration = parse_duration(typed)
         except ValueError as error:
-            self.errors[name] = f"This {error}."
+            self.errors[name] = _("This %(problem)s.", problem=error)
             return None
         if duration % timedelta(seconds=1):
-            self.errors[name] = "Parts of a second are too fine here. Write whole seconds."
+            self.errors[name] = _("Parts of a second are too fine here. Write whole seconds.")
             return None
         return max(-1, min(int(duration.total_seconds()), LARGEST))
 
@@ -202,5 +203,6 @@ class Reader:
         """The number of the calendar that is chosen; None: none."""
         found = next((number for number in calendars if str(number) == typed), None)
         if typed and found is None:
-            self.errors["calendar"] = "This calendar is not there any more. Choose another or none."
+            text = _("This calendar is not there any more. Choose another or none.")
+            self.errors["calendar"] = text
         return found

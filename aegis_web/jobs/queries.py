@@ -16,6 +16,7 @@ from sqlalchemy import cast as cast_sql
 
 from aegis_web.calendars.queries import forbidden_times
 from aegis_web.clock import utc_now
+from aegis_web.engine.changes import problem_with
 from aegis_web.engine.skips import WITHIN
 from aegis_web.engine.triggers import Trigger, coming, from_json, preview
 from aegis_web.extensions import db
@@ -135,6 +136,14 @@ def all_owners() -> list[str]:
 def any_job() -> bool:
     """Whether there is a live job at all. One query."""
     return db.session.scalar(select(Job.id).where(Job.deleted_at.is_(None)).limit(1)) is not None
+
+
+def problem_words(job: Job | JobRow) -> str | None:
+    """Why the job is broken, in the reader's language; what was noted where it seems whole now."""
+    if job.problem is None:
+        return None
+    trigger = job.trigger if isinstance(job, Job) else job.trigger.to_json()
+    return problem_with(job.service, job.arguments, trigger, registry()) or job.problem
 
 
 def is_declared(job: Job | JobRow) -> bool:

@@ -13,12 +13,12 @@ from aegis_web.jobs.forms import LABELS, argument_labels
 from aegis_web.jobs.models import Job
 from aegis_web.jobs.queries import registry
 from aegis_web.jobs.successors import DEFAULT, OLD, VALUE, first_picks, fits, successors
+from aegis_web.language import _
 from aegis_web.parameters import Control, Parameter, Typed, mask_sealed, read_form
 from aegis_web.registry import ServiceFunction
 
 FROM = "from."  # before the name of a parameter: the field that says where its value comes from
 SHOWN = 60  # characters of an old value
-CHOOSE = "Choose where it comes from."
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class RepairForm:
                 help=parameter.help,
                 choices=tuple(self._choices(self.function, parameter)),
                 chosen=self.picks.get(parameter.name, ""),
-                control=replace(control, label=f"{parameter.label}, typed", help=""),
+                control=replace(control, label=_("%(name)s, typed", name=parameter.label), help=""),
                 error=self.errors.get(FROM + parameter.name, ""),
             )
             for parameter, control in zip(self.function.parameters, self.controls, strict=True)
@@ -84,18 +84,26 @@ class RepairForm:
     def labels(self) -> dict[str, str]:
         """What the fields are called, for the list of errors."""
         rows = {row.name: row.label for row in self.rows}
-        return {**LABELS, "arguments": "Arguments", **argument_labels(self.controls), **rows}
+        known = {name: _(label) for name, label in LABELS.items()}
+        arguments = {"arguments": _("Arguments"), **argument_labels(self.controls)}
+        return {**known, **arguments, **rows}
 
     def _choices(self, function: ServiceFunction, parameter: Parameter) -> list[tuple[str, str]]:
-        found = [] if self.picks.get(parameter.name) else [("", "Choose…")]
+        found = [] if self.picks.get(parameter.name) else [("", _("Choose…"))]
         for name, value in self.old.items():
-            unfit = "" if fits(function, parameter.name, value) else " (does not fit)"
-            found.append((OLD + name, f"Take the old “{name}”: {shown(value)}{unfit}"))
+            given = {"name": name, "value": shown(value)}
+            if fits(function, parameter.name, value):
+                text = _("Take the old “%(name)s”: %(value)s", **given)
+            else:
+                text = _("Take the old “%(name)s”: %(value)s (does not fit)", **given)
+            found.append((OLD + name, text))
         if parameter.has_default or parameter.optional:
             defaults = function.masked(function.default_arguments())
-            known = f": {shown(defaults[parameter.name])}" if parameter.name in defaults else ""
-            found.append((DEFAULT, f"Take its default{known}"))
-        return [*found, (VALUE, "Type a value")]
+            text = _("Take its default")
+            if parameter.name in defaults:
+                text = _("Take its default: %(value)s", value=shown(defaults[parameter.name]))
+            found.append((DEFAULT, text))
+        return [*found, (VALUE, _("Type a value"))]
 
 
 def shown(value: Any) -> str:
@@ -135,7 +143,7 @@ def typed_form(form: Any, job: Job) -> RepairForm:
     allowed = {DEFAULT, VALUE, *(OLD + name for name in job.arguments)}
     picks = {p.name: form.get(FROM + p.name, "") for p in function.parameters}
     picks = {name: pick if pick in allowed else "" for name, pick in picks.items()}
-    _, typed = read_form(function.parameters, form, ARGUMENT, None)
+    _values, typed = read_form(function.parameters, form, ARGUMENT, None)
     return RepairForm(function.name, function, job.arguments, picks, typed)
 
 
@@ -144,8 +152,9 @@ def read_repair(form: Any, job: Job) -> RepairForm:
     wanted = typed_form(form, job)
     if wanted.function is None:
         return wanted
-    errors = {FROM + name: CHOOSE for name, pick in wanted.picks.items() if not pick}
-    values, _ = read_form(wanted.function.parameters, form, ARGUMENT, None)
+    open_ones = [name for name, pick in wanted.picks.items() if not pick]
+    errors = {FROM + name: _("Choose where it comes from.") for name in open_ones}
+    values, _typed = read_form(wanted.function.parameters, form, ARGUMENT, None)
     given = {}
     for name, pick in wanted.picks.items():
         if pick.startswith(OLD):

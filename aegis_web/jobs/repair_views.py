@@ -11,7 +11,7 @@ from aegis_web.jobs.actions import StaleEdit
 from aegis_web.jobs.addresses import ONE, bp, find, grouped_services
 from aegis_web.jobs.forms import read_revision
 from aegis_web.jobs.models import Job
-from aegis_web.jobs.queries import registry
+from aegis_web.jobs.queries import problem_words, registry
 from aegis_web.jobs.repair_form import (
     RepairForm,
     first_form,
@@ -20,6 +20,7 @@ from aegis_web.jobs.repair_form import (
     typed_form,
 )
 from aegis_web.jobs.successors import successors
+from aegis_web.language import _
 from aegis_web.web.pages import go_to, render
 
 
@@ -28,7 +29,7 @@ def repair(job_id: int) -> Response:
     """The form with what is likely meant; `?service=` chooses the successor."""
     job = find(job_id)
     if job.problem is None:
-        flash("This job is not broken: here it is changed like any other.", "info")
+        flash(_("This job is not broken: here it is changed like any other."), "info")
         return go_to(url_for("jobs.edit", job_id=job_id))
     return repair_page(first_form(job, request.args.get("service")), job)
 
@@ -56,7 +57,7 @@ def save_repair(job_id: int) -> Response:
     except Invalid as invalid:
         refused = replace(form, errors=invalid.errors)
         return repair_page(refused, job, status=422, revision=revision)
-    flash(f"Repaired the job “{job.name}”.", "success")
+    flash(_("Repaired the job “%(name)s”.", name=job.name), "success")
     return go_to(url_for("jobs.show", job_id=job_id))
 
 
@@ -76,6 +77,7 @@ def repair_page(
         status=status,
         job=job,
         form=form,
+        problem=problem_words(job),
         revision=job.revision if revision is None else revision,
         stale=status == 409,
         likely=likely,

@@ -7,6 +7,7 @@ from aegis_web.jobs import saved_views
 from aegis_web.jobs.addresses import bp, list_url
 from aegis_web.jobs.filters import JobFilter
 from aegis_web.jobs.forms import one_line
+from aegis_web.language import _
 from aegis_web.web.pages import go_to
 
 
@@ -15,7 +16,7 @@ def save_view() -> Response:
     """Keep the posted filter under the posted name, and go back to it."""
     chosen, name = JobFilter.from_args(request.form), one_line(request.form.get("name", ""))
     saved_views.save_view(int(current_user.id), name, chosen)
-    flash(f"Saved the view “{name}”.", "success")
+    flash(_("Saved the view “%(name)s”.", name=name), "success")
     return go_to(list_url(chosen))
 
 
@@ -24,5 +25,5 @@ def delete_view() -> Response:
     """Forget a view, and go back to the filter that is shown."""
     name = one_line(request.form.get("name", ""))
     saved_views.delete_view(int(current_user.id), name)
-    flash(f"Deleted the view “{name}”.", "success")
+    flash(_("Deleted the view “%(name)s”.", name=name), "success")
     return go_to(list_url(JobFilter.from_args(request.form)))

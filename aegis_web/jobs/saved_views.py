@@ -9,6 +9,7 @@ from aegis_web.extensions import db, transaction
 from aegis_web.jobs.definition import text_error
 from aegis_web.jobs.filters import JobFilter
 from aegis_web.jobs.models import SavedView
+from aegis_web.language import _
 
 NAME_LIMIT = 60
 MOST = 30  # of one account
@@ -26,15 +27,16 @@ def save_view(account_id: int, name: str, chosen: JobFilter) -> None:
     Raises: Invalid for a name that cannot be; Conflict where the account has `MOST` already.
     """
     if not name:
-        raise Invalid({"name": "Write a name that says what the view shows."})
-    if error := text_error("The name", name, NAME_LIMIT):
+        raise Invalid({"name": _("Write a name that says what the view shows.")})
+    if error := text_error(_("The name"), name, NAME_LIMIT):
         raise Invalid({"name": error})
     with transaction() as session:
         view = session.get(SavedView, (account_id, name))
         if view is None:
             own = select(SavedView.name).where(SavedView.account_id == account_id)
             if len(session.scalars(own).all()) >= MOST:
-                raise Conflict(f"You have {MOST} saved views already. Delete one first.")
+                text = _("You have %(count)s saved views already. Delete one first.", count=MOST)
+                raise Conflict(text)
             view = SavedView(account_id=account_id, name=name)
             session.add(view)
         view.args = chosen.first_page().to_args()

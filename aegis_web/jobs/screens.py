@@ -26,9 +26,11 @@ from aegis_web.jobs.policy_words import (
     OVERLAP_WORDS,
     PRIORITY_WORDS,
     Shared,
+    with_default,
 )
 from aegis_web.jobs.queries import next_times
-from aegis_web.jobs.trigger_form import PRESETS, UNITS, TriggerFields
+from aegis_web.jobs.trigger_form import PRESETS, UNITS, TriggerFields, translated
+from aegis_web.language import _, grouped, ngettext
 from aegis_web.registry import ServiceFunction
 from aegis_web.web.formats import short_clock
 from aegis_web.web.zones import viewer_zone, zones
@@ -91,8 +93,8 @@ def form_choices(function: ServiceFunction | None) -> dict[str, Any]:
     priorities = {str(priority.value): word for priority, word in PRIORITY_WORDS.items()}
     return {
         "zone_names": zones(),
-        "presets": PRESETS,
-        "units": UNITS,
+        "presets": translated(PRESETS),
+        "units": translated(UNITS),
         "overlaps": with_default(OVERLAP_WORDS, usual.overlap),
         "catch_ups": with_default(CATCH_UP_WORDS, usual.catch_up),
         "priorities": with_default(priorities, usual.priority),
@@ -104,22 +106,18 @@ def form_choices(function: ServiceFunction | None) -> dict[str, Any]:
     }
 
 
-def with_default(words: Mapping[Any, str], usual: str) -> dict[str, str]:
-    """Choices by what is posted, the one of a new job marked."""
-    return {
-        str(value): f"{word} (default)" if value == usual else word for value, word in words.items()
-    }
-
-
 def catch_up_choice(passed: int) -> list[tuple[str, str]]:
     """What may become of `passed` fire times when a job is resumed."""
     kept = min(passed, BACKLOG_CAP)
-    everything = f"Run all {passed:,}" if passed == kept else f"Run the newest {kept:,}"
     if passed == 1:
-        return [(CatchUp.NONE, "Do not run it"), (CatchUp.LATEST, "Run it")]
+        return [(CatchUp.NONE, _("Do not run it")), (CatchUp.LATEST, _("Run it"))]
+    if passed == kept:
+        everything = _("Run all %(count)s", count=grouped(passed))
+    else:
+        everything = _("Run the newest %(count)s", count=grouped(kept))
     return [
-        (CatchUp.NONE, "Run none"),
-        (CatchUp.LATEST, "Run the latest"),
+        (CatchUp.NONE, _("Run none")),
+        (CatchUp.LATEST, _("Run the latest")),
         (CatchUp.ALL, everything),
     ]
 
@@ -129,9 +127,13 @@ def dropped_words(dropped: Sequence[datetime]) -> str:
     if not dropped:
         return ""
     times = ", ".join(short_clock(instant) for instant in dropped)
-    one = len(dropped) == 1
-    verbs = "was to be skipped and is no fire time" if one else "were to be skipped and are none"
-    return f" {times} {verbs} any more."
+    text = ngettext(
+        "%(times)s was to be skipped and is no fire time any more.",
+        "%(times)s were to be skipped and are none any more.",
+        len(dropped),
+        times=times,
+    )
+    return f" {text}"
 
 
 def list_poll(rows: Sequence[JobRow]) -> int | None:

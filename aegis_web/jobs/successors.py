@@ -10,6 +10,7 @@ from difflib import SequenceMatcher
 from typing import Any
 
 from aegis_web.errors import Invalid
+from aegis_web.language import N_
 from aegis_web.parameters import is_sealed
 from aegis_web.registry import Registry, ServiceFunction
 
@@ -23,7 +24,7 @@ class Successor:
     """A service function that may be the right one, and why."""
 
     function: ServiceFunction
-    why: str
+    why: str  # in English
 
 
 def successors(service: str, arguments: Mapping[str, Any], registry: Registry) -> list[Successor]:
@@ -34,11 +35,11 @@ def successors(service: str, arguments: Mapping[str, Any], registry: Registry) -
         names = {parameter.name for parameter in function.parameters}
         shared = len(names & arguments.keys()) / len(names | arguments.keys()) if arguments else 0
         if function is present:
-            found.append((3.0, Successor(function, "the same function")))
+            found.append((3.0, Successor(function, N_("the same function"))))
         elif near >= NEAR:
-            found.append((near + shared, Successor(function, "a similar name")))
+            found.append((near + shared, Successor(function, N_("a similar name"))))
         elif shared >= NEAR:
-            found.append((near + shared, Successor(function, "the same arguments")))
+            found.append((near + shared, Successor(function, N_("the same arguments"))))
     found.sort(key=lambda pair: (-pair[0], pair[1].function.name))
     return [successor for _, successor in found[:MOST]]
 

@@ -9,6 +9,7 @@ from aegis_web.jobs.actions import ARGUMENT
 from aegis_web.jobs.addresses import bp, find_or_none, new_key
 from aegis_web.jobs.forms import JobForm, read_request_key, stored_arguments, typed_form
 from aegis_web.jobs.models import Job
+from aegis_web.language import _
 from aegis_web.runs.log_pages import LogFilter, read_log
 from aegis_web.runs.queries import RunFacts, find_run
 from aegis_web.web.pages import finish_reading, go_to, render, wants_fragment
@@ -22,9 +23,9 @@ def try_it() -> Response:
     job = find_or_none(request.form.get("job_id", ""))
     form = typed_form(request.form, job)
     if form.function is None:
-        raise Invalid({"service": "Choose what the job runs first, then try it."})
+        raise Invalid({"service": _("Choose what the job runs first, then try it.")})
     stored = stored_arguments(job, form.function)
-    values, wrong, _ = form.function.parse_form(request.form, ARGUMENT, stored)
+    values, wrong, _typed = form.function.parse_form(request.form, ARGUMENT, stored)
     try:
         if wrong:
             raise Invalid({f"{ARGUMENT}{name}": text for name, text in wrong.items()})

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from aegis_web.config_values import UNLISTED_ZONE
 from aegis_web.engine import cron
 from aegis_web.engine.cronfields import BadField, read_field, shown
+from aegis_web.engine.trigger_kinds import out_of_reach
 from aegis_web.engine.triggers import (
     CronTrigger,
     DateTrigger,
@@ -19,22 +20,38 @@ from aegis_web.engine.triggers import (
     zone_named,
 )
 from aegis_web.errors import Invalid
+from aegis_web.language import N_, _
 
 CRON, INTERVAL, ONCE, KEEP = "cron", "interval", "once", "keep"
 RECURRING = (CronTrigger, FieldsTrigger, IntervalTrigger)
-KINDS = {CRON: "Cron", INTERVAL: "Interval", ONCE: "Once"}
-UNITS = ("seconds", "minutes", "hours", "days", "weeks")
-DAYS = {"1": "Mon", "2": "Tue", "3": "Wed", "4": "Thu", "5": "Fri", "6": "Sat", "0": "Sun"}
+KINDS = {CRON: N_("Cron"), INTERVAL: N_("Interval"), ONCE: N_("Once")}
+UNITS = {
+    "seconds": N_("seconds"),
+    "minutes": N_("minutes"),
+    "hours": N_("hours"),
+    "days": N_("days"),
+    "weeks": N_("weeks"),
+}
+DAYS = {
+    "1": N_("Mon"),
+    "2": N_("Tue"),
+    "3": N_("Wed"),
+    "4": N_("Thu"),
+    "5": N_("Fri"),
+    "6": N_("Sat"),
+    "0": N_("Sun"),
+}
 PRESETS = {
-    "*/15 * * * *": "Every 15 minutes",
-    "0 * * * *": "Hourly",
-    "0 2 * * *": "Daily at 02:00",
-    "0 9 * * 1-5": "Weekdays at 09:00",
-    "0 8 * * 1": "Mondays at 08:00",
-    "0 6 1 * *": "First of the month",
+    "*/15 * * * *": N_("Every 15 minutes"),
+    "0 * * * *": N_("Hourly"),
+    "0 2 * * *": N_("Daily at 02:00"),
+    "0 9 * * 1-5": N_("Weekdays at 09:00"),
+    "0 8 * * 1": N_("Mondays at 08:00"),
+    "0 6 1 * *": N_("First of the month"),
 }
 BUILT = re.compile(r"([0-9]{1,2}) ([0-9]{1,2}) \* \* (\S+)", re.ASCII)
 MINUTES = frozenset(map(str, range(60)))
+NOTHING_LEFT = N_("No fire time is left to come before this end. Choose a later one, or none.")
 LONGEST_SHOWN = 5000  # characters of one field that come back to the browser
 FIELDS = {  # where each value of a trigger is typed
     "cron": "cron",
@@ -136,9 +153,9 @@ class TriggerFields:
         """
         match = re.fullmatch(r"([0-9]{1,2}):([0-9]{2})(:00)?", self.time, re.ASCII)
         if match is None or int(match[1]) > 23 or int(match[2]) > 59:
-            raise Invalid({"time": "This is not a time of day. Write it like 09:30."})
+            raise Invalid({"time": _("This is not a time of day. Write it like 09:30.")})
         if not self.days:
-            raise Invalid({"days": "No day is chosen. Choose at least one."})
+            raise Invalid({"days": _("No day is chosen. Choose at least one.")})
         days = cron_days(self.days)
         return replace(self, trigger=CRON, cron=f"{int(match[2])} {int(match[1])} * * {days}")
 
@@ -157,8 +174,7 @@ class TriggerFields:
             return stored
         if made.next_after(now) is None:
             if isinstance(made, RECURRING) and replace(made, ends_at=None).next_after(now):
-                text = "No fire time is left to come before this end. Choose a later one, or none."
-                raise Invalid({"ends": text})
+                raise Invalid({"ends": _(NOTHING_LEFT)})
             raise Invalid({self._field: self._never(now, made.zone)})
         return made
 
@@ -168,7 +184,8 @@ class TriggerFields:
 
     def _made(self, now: datetime, stored: Trigger | None) -> Trigger:
         if self.trigger not in KINDS and not (self.trigger == KEEP and stored is not None):
-            raise Invalid({"trigger": "Choose how the job is triggered: cron, interval or once."})
+            text = _("Choose how the job is triggered: cron, interval or once.")
+            raise Invalid({"trigger": text})
         zone = self._zone()
         if self.trigger == CRON:
             seed = self.name
@@ -192,17 +209,24 @@ class TriggerFields:
 
     def _zone(self) -> ZoneInfo:
         if not self.zone:
-            raise Invalid({"zone": "The job needs a time zone. Example: Europe/Berlin."})
+            raise Invalid({"zone": _("The job needs a time zone. Example: Europe/Berlin.")})
         zone = zone_named(self.zone)
         if UNLISTED_ZONE.fullmatch(self.zone):
-            text = f'"{self.zone}" means something else on each machine or counts leap seconds. '
-            raise Invalid({"zone": f"{text}Choose a zone of the list, such as Europe/Berlin."})
+            text = _(
+                '"%(zone)s" means something else on each machine or counts leap seconds. '
+                "Choose a zone of the list, such as Europe/Berlin.",
+                zone=self.zone,
+            )
+            raise Invalid({"zone": text})
         return zone
 
     def _interval(self, now: datetime, zone: ZoneInfo, stored: Trigger | None) -> Trigger:
         if not (self.every.isascii() and self.every.isdigit() and len(self.every) < 12):
-            text = f'"{shown(self.every)}" is not a whole number. Write one such as 15.'
-            raise Invalid({"every": text if self.every else "Write a whole number such as 15."})
+            text = _("Write a whole number such as 15.")
+            if self.every:
+                text = N_('"%(typed)s" is not a whole number. Write one such as 15.')
+                text = _(text, typed=shown(self.every))
+            raise Invalid({"every": text})
         anchor, starts_at = now.replace(microsecond=0), None
         if isinstance(stored, IntervalTrigger):
             starts_at = stored.starts_at  # no field shows it: an interval starts at its anchor
@@ -215,19 +239,21 @@ class TriggerFields:
 
     def _once(self, now: datetime, zone: ZoneInfo, stored: Trigger | None) -> Trigger:
         if not self.once:
-            raise Invalid({"at": "Choose the date and the time of the run."})
+            raise Invalid({"at": _("Choose the date and the time of the run.")})
         if isinstance(stored, DateTrigger) and same(stored.at, self.once, zone):
             return replace(stored, zone=zone)
         return DateTrigger(local_instant("at", self.once, zone), zone)
 
     def _never(self, now: datetime, zone: ZoneInfo) -> str:
         if self.trigger == ONCE:
-            local = now.astimezone(zone)
-            return (
-                f"This time has passed: it is {local:%Y-%m-%d %H:%M} in {zone.key} now. Choose a "
-                "time to come, or press Run now on a job."
+            local = now.astimezone(zone).strftime("%Y-%m-%d %H:%M")
+            return _(
+                "This time has passed: it is %(now)s in %(zone)s now. Choose a "
+                "time to come, or press Run now on a job.",
+                now=local,
+                zone=zone.key,
             )
-        return "This never fires from now on. Choose days and times to come."
+        return _("This never fires from now on. Choose days and times to come.")
 
 
 def starts_of(trigger: Trigger | None) -> datetime | None:
@@ -268,19 +294,17 @@ def local_instant(name: str, typed: str, zone: ZoneInfo) -> datetime:
     try:
         naive = datetime.fromisoformat(typed)
     except ValueError:
-        text = f'"{shown(typed)}" is not a date and time. Write it like 2027-01-31T09:30.'
-        raise Invalid({name: text}) from None
+        text = N_('"%(typed)s" is not a date and time. Write it like 2027-01-31T09:30.')
+        raise Invalid({name: _(text, typed=shown(typed))}) from None
     if naive.tzinfo is not None:
-        raise Invalid(
-            {name: "Leave out the offset: the time is meant in the zone that is named beside it."}
-        )
+        text = _("Leave out the offset: the time is meant in the zone that is named beside it.")
+        raise Invalid({name: text})
     if not 1970 <= naive.year <= 9000:
-        raise Invalid({name: f"The year {naive.year} is out of reach. Choose another."})
+        raise Invalid({name: out_of_reach(naive.year)})
     instant = naive.replace(tzinfo=zone).astimezone(UTC)
     if instant.astimezone(zone).replace(tzinfo=None) != naive:
-        raise Invalid(
-            {name: f"The clocks in {zone.key} skip this time on that day. Choose another time."}
-        )
+        text = N_("The clocks in %(zone)s skip this time on that day. Choose another time.")
+        raise Invalid({name: _(text, zone=zone.key)})
     return instant
 
 
@@ -313,5 +337,10 @@ def cron_days(days: tuple[str, ...]) -> str:
 def kinds_for(stored: Trigger | None) -> Mapping[str, str]:
     """The choices of a trigger, with "as it is" for one that only code can write."""
     if isinstance(stored, FieldsTrigger):
-        return {KEEP: "As declared", **KINDS}
-    return KINDS
+        return {KEEP: _("As declared"), **translated(KINDS)}
+    return translated(KINDS)
+
+
+def translated(words: Mapping[str, str]) -> dict[str, str]:
+    """A table of words in the reader's language."""
+    return {key: _(word) for key, word in words.items()}

@@ -47,7 +47,7 @@ from aegis_web.jobs.listing import RunMark, job_rows, list_jobs
 from aegis_web.jobs.models import CatchUp, Job
 from aegis_web.jobs.outlook import outlook
 from aegis_web.jobs.pause_form import LASTING_WORDS, read_pause
-from aegis_web.jobs.policy_words import policy_sentences
+from aegis_web.jobs.policy_words import policies_of
 from aegis_web.jobs.saved_views import views_of
 from aegis_web.jobs.screens import (
     catch_up_choice,
@@ -55,6 +55,7 @@ from aegis_web.jobs.screens import (
     list_poll,
     shared_things,
 )
+from aegis_web.language import _
 from aegis_web.runs.queries import given_arguments, runs_of_job
 from aegis_web.web.charts import Sparkline, SparkRun, duration_chart, sparkline
 from aegis_web.web.errors import answer, described
@@ -110,7 +111,7 @@ def show(job_id: int) -> Response:
             job, detail.function, detail.next_times, {*detail.skips, *detail.forbidden}
         ),
         durations=duration_chart([SparkRun(run.status, run.seconds) for run in detail.runs]),
-        policies=policy_sentences(job, detail.function, shared_things()),
+        policies=policies_of(job, detail.function, shared_things()),
         declared=queries.is_declared(job),
         runs=runs_of_job(job_id, RUNS_SHOWN),
         tag_url=lambda tag: page_url(JobFilter(tag=tag)),
@@ -133,7 +134,8 @@ def update(job_id: int) -> Response:
     except Invalid as invalid:
         refused = form.with_errors(invalid.errors)
         return job_page(refused, job, status=422, revision=posted_revision())
-    flash(f"Saved the job “{form.wanted.name}”.{dropped_words(dropped)}", "success")
+    saved = _("Saved the job “%(name)s”.", name=form.wanted.name)
+    flash(f"{saved}{dropped_words(dropped)}", "success")
     return go_to(url_for("jobs.show", job_id=job_id))
 
 
@@ -154,7 +156,7 @@ def pause(job_id: int) -> Response:
         job = find(job_id)
         return render("jobs/pause.html", status=422, job=job, form=form, **row_tools())
     actions.pause_job(job_id, current_actor(), form.reason, form.until_at)
-    return after_change(job_id, "Paused.")
+    return after_change(job_id, _("Paused."))
 
 
 @bp.post(f"{ONE}/resume")
@@ -162,9 +164,9 @@ def resume(job_id: int) -> Response:
     """Let a job's trigger go on."""
     chosen = request.form.get("catch_up", CatchUp.NONE)
     if chosen not in list(CatchUp):
-        raise Invalid({"catch_up": "Choose whether none, the latest or all of them run."})
+        raise Invalid({"catch_up": _("Choose whether none, the latest or all of them run.")})
     actions.resume_job(job_id, CatchUp(chosen), current_actor())
-    return after_change(job_id, "Resumed.")
+    return after_change(job_id, _("Resumed."))
 
 
 @bp.post(f"{ONE}/skip")
@@ -172,7 +174,8 @@ def skip(job_id: int) -> Response:
     """Let one of the next fire times pass without a run."""
     fire_at, reason = read_fire_time(request.form), one_line(request.form.get("reason", ""))
     actions.skip_run(job_id, fire_at, current_actor(), reason)
-    return after_change(job_id, f"{named(job_id, fire_at)} will be skipped.")
+    text = _("%(time)s will be skipped.", time=named(job_id, fire_at))
+    return after_change(job_id, text)
 
 
 @bp.post(f"{ONE}/unskip")
@@ -180,7 +183,8 @@ def unskip(job_id: int) -> Response:
     """Let a fire time that was to be skipped run after all."""
     fire_at = read_fire_time(request.form)
     actions.unskip_run(job_id, fire_at, current_actor())
-    return after_change(job_id, f"{named(job_id, fire_at)} will run after all.")
+    text = _("%(time)s will run after all.", time=named(job_id, fire_at))
+    return after_change(job_id, text)
 
 
 def named(job_id: int, fire_at: datetime) -> str:
@@ -192,7 +196,8 @@ def named(job_id: int, fire_at: datetime) -> str:
 def clone(job_id: int) -> Response:
     """Make a paused copy and open its form."""
     copy_id = actions.clone_job(job_id, current_actor())
-    flash("This is a copy, and it is paused. Change what you like, save, then resume it.", "info")
+    text = _("This is a copy, and it is paused. Change what you like, save, then resume it.")
+    flash(text, "info")
     return go_to(url_for("jobs.edit", job_id=copy_id))
 
 
@@ -201,7 +206,7 @@ def delete(job_id: int) -> Response:
     """Take a job out of all lists."""
     name = find(job_id).name
     actions.delete_job(job_id, current_actor())
-    flash(f"Deleted the job “{name}”. Its runs are kept.", "success")
+    flash(_("Deleted the job “%(name)s”. Its runs are kept.", name=name), "success")
     return go_to(url_for("jobs.index"))
 
 
@@ -276,9 +281,10 @@ def row_tools() -> dict[str, Any]:
     return {
         "spark": spark,
         "title_of": title_of,
+        "problem_words": queries.problem_words,
         "new_key": new_key,
         "catch_up_choice": catch_up_choice,
-        "lasting_words": LASTING_WORDS,
+        "lasting_words": {lasting: _(word) for lasting, word in LASTING_WORDS.items()},
     }
 
 

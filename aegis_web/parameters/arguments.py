@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from aegis_web.errors import Invalid
+from aegis_web.language import _
 from aegis_web.parameters.controls import Control, Typed, build_controls
 from aegis_web.parameters.form import Form, read_form
 from aegis_web.parameters.kinds import UNKNOWN, Kind, Parameter, Unsuited
@@ -135,7 +136,9 @@ class Arguments:
 
     def masked(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Stored or canonical arguments for people and for the audit: secrets as bullets."""
-        hidden: dict[str, Any] = mask_sealed(map_secrets(self.parameters, values, lambda _: MASK))
+        hidden: dict[str, Any] = mask_sealed(
+            map_secrets(self.parameters, values, lambda _secret: MASK)
+        )
         return hidden
 
     def controls(
@@ -214,7 +217,8 @@ class Arguments:
                 if not self._add_error(detail, values, errors)
             }
         except Exception as error:
-            text = f"the function's own check failed with {type(error).__name__}: {error}"
+            why = f"{type(error).__name__}: {error}"
+            text = _("the function's own check failed with %(why)s", why=why)
             errors.setdefault("arguments", text)
         if errors:
             return {}
@@ -224,10 +228,10 @@ class Arguments:
     def _add_error(self, detail: Any, values: Mapping[str, Any], errors: Errors) -> bool:
         """Note one of pydantic's errors; False where it is about the stand-in for a secret."""
         names: list[str] = []
-        item = ""
+        item = None
         for part in detail["loc"]:
             if isinstance(part, int):
-                item = f"item {part + 1} "
+                item = part + 1
                 break
             names.append(part)
         parameter, given = self._at(names, values)
@@ -235,7 +239,10 @@ class Arguments:
             return False
         secret = parameter is not None and parameter.kind is Kind.SECRET
         path = ".".join(names) or "arguments"
-        errors.setdefault(path, item + plain_message(detail, secret=secret))
+        text = plain_message(detail, secret=secret)
+        if item is not None:
+            text = _("item %(number)s %(problem)s", number=item, problem=text)
+        errors.setdefault(path, text)
         return True
 
     def _at(self, names: Sequence[str], values: Any) -> tuple[Parameter | None, Any]:
@@ -270,5 +277,6 @@ def _holds_sealed(parameter: Parameter | None, value: Any) -> bool:
 
 def _refuse_sealed(value: Any) -> Any:
     if is_sealed(value):
-        raise Invalid({"arguments": "an encrypted secret cannot be passed on: give it as text"})
+        text = _("an encrypted secret cannot be passed on: give it as text")
+        raise Invalid({"arguments": text})
     return value

@@ -6,12 +6,13 @@ from datetime import date, datetime, time
 from enum import Enum
 from typing import Any
 
+from aegis_web.language import N_, _, grouped, pgettext
 from aegis_web.parameters.durations import duration_words, parse_duration
 from aegis_web.parameters.kinds import UNKNOWN, Kind, Limits, Parameter
 from aegis_web.parameters.values import dump, is_sealed
 
 REMOVE = "remove"  # under a secret's name: the box that takes a stored secret away
-AGAIN = "type it again: a secret is never sent back to the browser"
+AGAIN = N_("type it again: a secret is never sent back to the browser")
 ON, OFF = "1", "0"
 Texts = dict[str, tuple[str, ...]]  # by path, as a browser would post them
 
@@ -93,7 +94,7 @@ def build_controls(
     texts = _texts_of(parameters, stored, "")
     if isinstance(source, Typed):
         texts |= source.texts
-        errors = {**dict.fromkeys(source.secrets, AGAIN), **errors}
+        errors = {**dict.fromkeys(source.secrets, _(AGAIN)), **errors}
     builder = _Builder(texts, stored, errors, prefix)
     return [builder.control(parameter, parameter.name) for parameter in parameters]
 
@@ -191,7 +192,7 @@ def _control_kind(parameter: Parameter) -> str:
 
 def _choices(parameter: Parameter, texts: tuple[str, ...]) -> tuple[Choice, ...]:
     if parameter.kind is Kind.SWITCH and parameter.optional:
-        offered = [(ON, "Yes"), (OFF, "No")]
+        offered = [(ON, _("Yes")), (OFF, _("No"))]
     else:
         of = parameter.item or parameter
         offered = [(choice_text(real), label) for real, label in of.choices]
@@ -199,11 +200,16 @@ def _choices(parameter: Parameter, texts: tuple[str, ...]) -> tuple[Choice, ...]
     if not choices or parameter.kind is Kind.LIST:
         return tuple(choices)
     unknown = [text for text in texts if text and text not in dict(offered)]
-    kept = [Choice(text, f"{text} (no longer a choice)", selected=True) for text in unknown]
+    kept = [
+        Choice(text, _("%(choice)s (no longer a choice)", choice=text), selected=True)
+        for text in unknown
+    ]
     if parameter.optional:
-        choices.insert(0, Choice("", "None", selected=texts[-1:] in ((), ("",))))
+        choices.insert(
+            0, Choice("", pgettext("choice", "None"), selected=texts[-1:] in ((), ("",)))
+        )
     elif not any(choice.selected for choice in choices) and not kept:
-        choices.insert(0, Choice("", "Choose…", selected=True))
+        choices.insert(0, Choice("", _("Choose…"), selected=True))
     return (*kept, *choices)
 
 
@@ -268,31 +274,39 @@ def _hint(parameter: Parameter, *, stored: bool) -> str:
     limits = parameter.item.limits if parameter.item else parameter.limits
     said = []
     if parameter.kind is Kind.LIST and _control_kind(parameter) == "lines":
-        said.append("One on each line.")
+        said.append(_("One on each line."))
     if (parameter.item or parameter).kind is Kind.DURATION:
-        said.append("For example 90s, 15m or 1h 30m.")
+        said.append(_("For example 90s, 15m or 1h 30m."))
     if parameter.kind is Kind.DATETIME:
-        said.append("In the job's time zone.")
+        said.append(_("In the job's time zone."))
     if parameter.kind is Kind.SECRET:
-        kept = "A secret is stored; leave this empty to keep it."
-        said.append(kept if stored else "Stored encrypted and never shown again.")
+        kept = _("A secret is stored; leave this empty to keep it.")
+        said.append(kept if stored else _("Stored encrypted and never shown again."))
     said += _bounds(limits)
     if parameter.kind in (Kind.TEXT, Kind.SECRET):
         if (limits.min_length or 0) > 1:
-            said.append(f"At least {limits.min_length:,} characters.")
+            length = grouped(limits.min_length or 0)
+            said.append(_("At least %(length)s characters.", length=length))
         if limits.max_length:
-            said.append(f"At most {limits.max_length:,} characters.")
+            length = grouped(limits.max_length)
+            said.append(_("At most %(length)s characters.", length=length))
     return " ".join(said)
 
 
-BOUNDS = {"ge": "At least {}.", "gt": "More than {}.", "le": "At most {}.", "lt": "Less than {}."}
+BOUNDS = {
+    "ge": N_("At least %(bound)s."),
+    "gt": N_("More than %(bound)s."),
+    "le": N_("At most %(bound)s."),
+    "lt": N_("Less than %(bound)s."),
+}
 
 
 def _bounds(limits: Limits) -> list[str]:
     if limits.ge is not None and limits.le is not None:
-        return [f"From {_bound(limits.ge)} to {_bound(limits.le)}."]
+        least, most = _bound(limits.ge), _bound(limits.le)
+        return [_("From %(least)s to %(most)s.", least=least, most=most)]
     bounds = {name: getattr(limits, name) for name in BOUNDS}
-    return [BOUNDS[name].format(_bound(b)) for name, b in bounds.items() if b is not None]
+    return [_(BOUNDS[name], bound=_bound(b)) for name, b in bounds.items() if b is not None]
 
 
 def _bound(bound: Any) -> str:

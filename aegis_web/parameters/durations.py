@@ -4,6 +4,8 @@ import re
 from datetime import timedelta
 from decimal import Decimal
 
+from aegis_web.language import _
+
 MICROSECONDS = {
     "w": 7 * 86_400_000_000,
     "d": 86_400_000_000,
@@ -36,12 +38,13 @@ def parse_duration(text: str) -> timedelta:
     negative = plain.startswith("-")
     parts = _parts(plain.removeprefix("-").strip())
     if not parts:
-        raise ValueError("is not a duration: write it like 90s, 15m, 1h 30m or 2d")
+        raise ValueError(_("is not a duration: write it like 90s, 15m, 1h 30m or 2d"))
     total = sum(int(Decimal(number) * MICROSECONDS[unit]) for number, unit in parts)
     try:
         return timedelta(microseconds=-total if negative else total)
     except OverflowError:
-        raise ValueError("is too long a duration: it must be shorter than 999999999d") from None
+        text = _("is too long a duration: it must be shorter than 999999999d")
+        raise ValueError(text) from None
 
 
 def duration_words(duration: timedelta) -> str:

@@ -14,9 +14,16 @@ from typing import Any, TypeVar
 
 from pydantic import SecretStr
 
+from aegis_web.language import N_, _, grouped
 from aegis_web.parameters.durations import duration_iso, parse_duration
 from aegis_web.parameters.kinds import UNKNOWN, Kind, Parameter
-from aegis_web.parameters.messages import REQUIRED, shown
+from aegis_web.parameters.messages import (
+    NOT_A_NUMBER,
+    NOT_WHOLE,
+    REQUIRED,
+    shown,
+    with_value,
+)
 
 MASK = "••••••"
 SEALED = "sealed"  # the only key of a stored, encrypted secret
@@ -59,7 +66,7 @@ def prepare(
             if parameter.optional:
                 prepared[parameter.name] = None
             else:
-                errors[where] = REQUIRED
+                errors[where] = _(REQUIRED)
             continue
         try:
             prepared[parameter.name] = _prepare(parameter, values[parameter.name], errors, where)
@@ -141,15 +148,17 @@ def _of(source: Any, name: str) -> Any:
 def _unknown(name: str, names: list[str]) -> str:
     near = difflib.get_close_matches(name, names, n=1)
     if near:
-        return f"is not a parameter of this function; did you mean {near[0]}?"
-    return f"is not a parameter of this function; it has {', '.join(names) or 'none'}"
+        return _("is not a parameter of this function; did you mean %(name)s?", name=near[0])
+    if not names:
+        return _("is not a parameter of this function; it has none")
+    return _("is not a parameter of this function; it has %(names)s", names=", ".join(names))
 
 
 def _prepare(parameter: Parameter, value: Any, errors: Errors, path: str) -> Any:
     if value is None:
         if parameter.optional:
             return None
-        raise Refusal(REQUIRED)
+        raise Refusal(_(REQUIRED))
     if parameter.kind is Kind.GROUP:
         if not isinstance(value, Mapping):
             value = _group_values(parameter, value)
@@ -161,48 +170,51 @@ def _prepare(parameter: Parameter, value: Any, errors: Errors, path: str) -> Any
 
 def _group_values(parameter: Parameter, value: Any) -> dict[str, Any]:
     if isinstance(value, (str, int, float, list, tuple)):
-        raise Refusal(f"is not a group of values: got {shown(value)}")
+        raise Refusal(with_value(_("is not a group of values"), value))
     found = {field.name: _of(value, field.name) for field in parameter.fields}
     return {name: item for name, item in found.items() if item is not UNKNOWN}
 
 
 def _prepare_list(parameter: Parameter, value: Any) -> list[Any]:
     if not isinstance(value, (list, tuple)):
-        raise Refusal(f"is not a list: got {shown(value)}")
+        raise Refusal(with_value(_("is not a list"), value))
     if len(value) > (parameter.limits.max_length or LONGEST_LIST):
         most = parameter.limits.max_length or LONGEST_LIST
-        raise Refusal(f"has too many items: at most {most:,} are allowed, got {len(value):,}")
+        text = N_("has too many items: at most %(most)s are allowed, got %(number)s")
+        raise Refusal(_(text, most=grouped(most), number=grouped(len(value))))
     items = []
     for number, item in enumerate(value, start=1):
         try:
             items.append(_prepare_item(parameter.item or parameter, item))
         except Refusal as refusal:
-            raise Refusal(f"item {number} {refusal}") from None
+            text = _("item %(number)s %(problem)s", number=number, problem=refusal)
+            raise Refusal(text) from None
     return items
 
 
 def _prepare_item(parameter: Parameter, value: Any) -> Any:
     if value is None:
-        raise Refusal("is empty: leave it out")
+        raise Refusal(_("is empty: leave it out"))
     converted = CONVERT[parameter.kind](parameter, value)
     if parameter.kind is Kind.TEXT:
         if not converted.strip():
-            raise Refusal("is empty: leave it out")
+            raise Refusal(_("is empty: leave it out"))
         if "\n" in converted or "\r" in converted:
-            raise Refusal("has a line break: each item is one line")
+            raise Refusal(_("has a line break: each item is one line"))
     return converted
 
 
 def _text(parameter: Parameter, value: Any) -> str:
     if not isinstance(value, str) or isinstance(value, Enum):
-        raise Refusal(f"is not text: got {shown(value)}")
+        raise Refusal(with_value(_("is not text"), value))
     if "\0" in value:
-        raise Refusal("has a NUL character in it: take it out")
+        raise Refusal(_("has a NUL character in it: take it out"))
     if any("\ud800" <= character <= "\udfff" for character in value):
-        raise Refusal("has half of a character in it, which cannot be stored: type it again")
+        raise Refusal(_("has half of a character in it, which cannot be stored: type it again"))
     most = parameter.limits.max_length or LONGEST_TEXT
     if len(value) > most:
-        raise Refusal(f"is too long: at most {most:,} characters are allowed, got {len(value):,}")
+        text = N_("is too long: at most %(most)s characters are allowed, got %(length)s")
+        raise Refusal(_(text, most=grouped(most), length=grouped(len(value))))
     return value
 
 
@@ -212,15 +224,15 @@ def _secret(parameter: Parameter, value: Any) -> SecretStr:
     if isinstance(value, SecretStr):
         value = value.get_secret_value()
     if not isinstance(value, str):
-        raise Refusal("is not text")
+        raise Refusal(_("is not text"))
     if not value and parameter.required:
-        raise Refusal(REQUIRED)
+        raise Refusal(_(REQUIRED))
     return SecretStr(_text(parameter, value))
 
 
 def _integer(parameter: Parameter, value: Any) -> Any:
     if isinstance(value, bool):
-        raise Refusal(f"is not a whole number: got {shown(value)}")
+        raise Refusal(with_value(_(NOT_WHOLE), value))
     if isinstance(value, str) and WHOLE.fullmatch(value.strip()):
         return int(value)
     return value  # the rest is for pydantic to judge
@@ -232,7 +244,7 @@ def _number(parameter: Parameter, value: Any) -> float:
     except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
-        raise Refusal(f"is not a number: got {shown(value)}")
+        raise Refusal(with_value(_(NOT_A_NUMBER), value))
     return number
 
 
@@ -243,39 +255,42 @@ def _switch(parameter: Parameter, value: Any) -> Any:
 
 
 def _choice(parameter: Parameter, value: Any) -> Any:
-    for real, _ in parameter.choices:
+    for real, _label in parameter.choices:
         plain = real.value if isinstance(real, Enum) else real
         given = value.value if isinstance(value, Enum) else value
         if plain == given and isinstance(plain, bool) == isinstance(given, bool):
             return real
-    plains = [str(r.value if isinstance(r, Enum) else r) for r, _ in parameter.choices]
-    raise Refusal(f"is not one of the choices ({', '.join(plains)}): got {shown(value)}")
+    plains = [str(r.value if isinstance(r, Enum) else r) for r, _label in parameter.choices]
+    text = _("is not one of the choices (%(choices)s)", choices=", ".join(plains))
+    raise Refusal(with_value(text, value))
 
 
 def _date(parameter: Parameter, value: Any) -> date:
     if isinstance(value, date) and not isinstance(value, datetime):
         return value
-    return _from_iso(date.fromisoformat, value, "a date: write it like 2026-05-31")
+    problem = N_("is not a date: write it like 2026-05-31")
+    return _from_iso(date.fromisoformat, value, problem)
 
 
 def _time(parameter: Parameter, value: Any) -> time:
     if isinstance(value, time):
         return value
-    return _from_iso(time.fromisoformat, value, "a time: write it like 09:30")
+    problem = N_("is not a time: write it like 09:30")
+    return _from_iso(time.fromisoformat, value, problem)
 
 
 def _datetime(parameter: Parameter, value: Any) -> datetime:
     if isinstance(value, datetime):
         return value
-    cure = "a date and time: write it like 2026-05-31 09:30"
-    return _from_iso(datetime.fromisoformat, value, cure)
+    problem = N_("is not a date and time: write it like 2026-05-31 09:30")
+    return _from_iso(datetime.fromisoformat, value, problem)
 
 
-def _from_iso(read: Callable[[str], Moment], value: Any, cure: str) -> Moment:
+def _from_iso(read: Callable[[str], Moment], value: Any, problem: str) -> Moment:
     try:
         return read(value.strip())
     except (AttributeError, ValueError):
-        raise Refusal(f"is not {cure}; got {shown(value)}") from None
+        raise Refusal(_with_cure(problem, value)) from None
 
 
 def _duration(parameter: Parameter, value: Any) -> timedelta:
@@ -286,8 +301,12 @@ def _duration(parameter: Parameter, value: Any) -> timedelta:
             return timedelta(seconds=value)
         return parse_duration(value)
     except (AttributeError, ValueError, OverflowError):
-        cure = "write it like 90s, 15m, 1h 30m or 2d"
-        raise Refusal(f"is not a duration: {cure}; got {shown(value)}") from None
+        problem = N_("is not a duration: write it like 90s, 15m, 1h 30m or 2d")
+        raise Refusal(_with_cure(problem, value)) from None
+
+
+def _with_cure(problem: str, value: Any) -> str:
+    return _("%(problem)s; got %(value)s", problem=_(problem), value=shown(value))
 
 
 CONVERT: dict[Kind, Callable[[Parameter, Any], Any]] = {

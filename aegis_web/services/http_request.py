@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr
 
 from aegis_web.errors import AegisError
+from aegis_web.language import _
 from aegis_web.parameters import MultiLine
 from aegis_web.registry import service
 
@@ -25,16 +26,18 @@ STATUSES = re.compile(r"(\d{3})(?:\s*-\s*(\d{3}))?")
 
 def _checked_url(url: str) -> str:
     if not url.isascii() or any(character <= " " or character == "\x7f" for character in url):
-        raise ValueError("has spaces or letters that an address cannot have: percent-encode them")
+        raise ValueError(
+            _("has spaces or letters that an address cannot have: percent-encode them")
+        )
     try:
         parts = urlsplit(url)
         named = bool(parts.hostname) and (parts.port is None or parts.port > 0)
     except ValueError:
         named = False
     if not named or parts.scheme not in ("http", "https"):
-        raise ValueError("is not a web address: write it like https://example.com/path")
+        raise ValueError(_("is not a web address: write it like https://example.com/path"))
     if "@" in parts.netloc:
-        raise ValueError("has a user name in it: take it out and use a header or the token")
+        raise ValueError(_("has a user name in it: take it out and use a header or the token"))
     return url
 
 
@@ -103,9 +106,11 @@ def _headers(lines: Sequence[str]) -> dict[str, str]:
     for line in lines:
         header = HEADER.fullmatch(line.strip())
         if not header or not _sendable(header[2]):
-            raise ValueError(f"line {line[:60]!r} is not of the form Name: value")
+            text = _("line %(line)s is not of the form Name: value", line=repr(line[:60]))
+            raise ValueError(text)
         if header[1].lower() in (name.lower() for name in found):
-            raise ValueError(f"{header[1]} is given twice: keep one of the lines")
+            text = _("%(name)s is given twice: keep one of the lines", name=header[1])
+            raise ValueError(text)
         found[header[1]] = header[2]
     return found
 
@@ -116,7 +121,8 @@ def _statuses(text: str) -> list[tuple[int, int]]:
     for part in text.split(","):
         found = STATUSES.fullmatch(part.strip())
         if not found:
-            raise ValueError("is not a list of statuses: write it like 200-299 or 200, 204")
+            text = _("is not a list of statuses: write it like 200-299 or 200, 204")
+            raise ValueError(text)
         ranges.append((int(found[1]), int(found[2] or found[1])))
     return ranges
 

@@ -13,7 +13,7 @@ from aegis_web.jobs.successors import first_picks, successors
 from tests.jobs.conftest import FORM, MakeJob, audit, change, stored, text_of
 from tests.support.applications import Browser
 
-GONE = "no service function is called reports.send: choose another"
+GONE = "no service function is called reports.send_report: choose another"
 OLD = {"recipients": "ann@example.org", "copies": 3, "colour": "blue"}
 
 
