@@ -6,7 +6,6 @@ from flask import Flask, current_app, g, request, url_for
 from flask_security import current_user
 
 from aegis_web.accounts.rights import RIGHTS, Right
-
 from aegis_web.language import N_, _
 
 
