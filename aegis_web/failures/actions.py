@@ -9,6 +9,7 @@ from aegis_web.extensions import transaction
 from aegis_web.failures.models import Acknowledgement
 from aegis_web.failures.queries import find_failure
 from aegis_web.jobs.definition import text_error
+from aegis_web.language import _
 
 NOTE_LIMIT = 500  # characters
 
@@ -18,11 +19,11 @@ def acknowledge(fingerprint: str, actor: Actor, note: str = "") -> None:
 
     Raises: NotFound when no kept run has it; Invalid for a note that is too long.
     """
-    if error := text_error("The note", note, NOTE_LIMIT):
+    if error := text_error(_("The note"), note, NOTE_LIMIT):
         raise Invalid({"note": error})
     failure = find_failure(fingerprint)
     if failure is None:
-        raise NotFound("No run that is kept has this error any more. Look at the list again.")
+        raise NotFound(_("No run that is kept has this error any more. Look at the list again."))
     jobs = sorted(failure.jobs)
     with transaction() as session:
         session.merge(
@@ -53,5 +54,5 @@ def known(session: Session, fingerprint: str) -> Acknowledgement:
     """The acknowledgement of an error. Raises: Conflict."""
     row = session.get(Acknowledgement, fingerprint)
     if row is None:
-        raise Conflict("Nobody has acknowledged this error: somebody else was first.")
+        raise Conflict(_("Nobody has acknowledged this error: somebody else was first."))
     return row

@@ -5,6 +5,7 @@ from flask import Blueprint, Response, flash, request, url_for
 from aegis_web.accounts.session import current_actor
 from aegis_web.failures import actions
 from aegis_web.failures.queries import JOBS_NAMED, LOOKED_AT, SPANS, WINDOW, failures
+from aegis_web.language import _
 from aegis_web.web.pages import go_to, render
 
 bp = Blueprint("failures", __name__, url_prefix="/failures")
@@ -30,7 +31,8 @@ def index() -> Response:
 def acknowledge(fingerprint: str) -> Response:
     """Let an error be known until it changes."""
     actions.acknowledge(fingerprint, current_actor(), request.form.get("note", "").strip())
-    flash("Acknowledged, until it hits another job or comes back after a good run.", "success")
+    told = _("Acknowledged, until it hits another job or comes back after a good run.")
+    flash(told, "success")
     return go_to(url_for("failures.index"))
 
 
@@ -38,5 +40,5 @@ def acknowledge(fingerprint: str) -> Response:
 def reopen(fingerprint: str) -> Response:
     """Let an error be news again."""
     actions.reopen(fingerprint, current_actor())
-    flash("It is listed as open again.", "success")
+    flash(_("It is listed as open again."), "success")
     return go_to(url_for("failures.index"))

@@ -11,6 +11,7 @@ from flask_security import current_user
 from aegis_web.accounts.sessions import Limits
 from aegis_web.config import Settings
 from aegis_web.extensions import db
+from aegis_web.language import N_, _
 from aegis_web.live.broadcaster import Streams
 from aegis_web.live.topics import Topic
 from aegis_web.web.pages import finish_reading
@@ -18,7 +19,7 @@ from aegis_web.web.pages import finish_reading
 bp = Blueprint("live", __name__, url_prefix="/live")
 
 ID = "<int(max=9223372036854775807):id>"
-SELDOM = "The server has as many live pages as it takes; this one asks by the clock instead."
+SELDOM = N_("The server has as many live pages as it takes; this one asks by the clock instead.")
 
 
 @bp.record
@@ -62,7 +63,7 @@ def stream(topic: Topic) -> Response:
     finish_reading()
     messages = streams.open(topic, account_id, presence(request.environ), number)
     if messages is None:
-        abort(503, SELDOM)
+        abort(503, _(SELDOM))
     return Response(
         messages,
         mimetype="text/event-stream",

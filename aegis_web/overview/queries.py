@@ -16,6 +16,7 @@ from aegis_web.engine.triggers import from_json
 from aegis_web.extensions import db
 from aegis_web.jobs.models import Job, JobState, Origin
 from aegis_web.jobs.skips import skips_next
+from aegis_web.language import _
 from aegis_web.registry import Registry
 from aegis_web.runs.expected import Expected, expected_ends
 from aegis_web.runs.models import (
@@ -230,7 +231,7 @@ def upcoming(now: datetime, limit: int) -> tuple[Upcoming, ...]:
         times = trigger.count_between(now, now + SOON)
         skipped = blackouts.get((row.calendar_id, row.next_run_at))
         if row.skips:
-            skipped = "as somebody asked"
+            skipped = _("as somebody asked")
         at, words = row.next_run_at, trigger.words()
         found.append(Upcoming(row.id, row.name, at, words, row.zone, times, skipped))
     return tuple(found)

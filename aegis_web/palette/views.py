@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from flask import Blueprint, Response, request, url_for
 
-from aegis_web.accounts.preferences import CHOICES
 from aegis_web.jobs.filters import JobFilter
 from aegis_web.jobs.listing import list_jobs
+from aegis_web.language import N_, _
 from aegis_web.pauses.queries import current_pause
 from aegis_web.web.navigation import navigation
 from aegis_web.web.pages import go_to, render, wants_fragment
@@ -14,7 +14,11 @@ from aegis_web.web.pages import go_to, render, wants_fragment
 bp = Blueprint("palette", __name__)
 
 JOBS_SHOWN = 8
-THEME_ICONS = {"system": "monitor", "light": "sun", "dark": "moon"}
+THEMES = {
+    "system": (N_("Change theme: system"), "monitor"),
+    "light": (N_("Change theme: light"), "sun"),
+    "dark": (N_("Change theme: dark"), "moon"),
+}
 
 
 @dataclass(frozen=True)
@@ -49,17 +53,14 @@ def index() -> Response:
 def pages() -> list[Command]:
     """The places of the side bar, and one's account."""
     places = [Command(place.title, place.icon, place.url) for place in navigation()]
-    return [*places, Command("Account", "user", url_for("accounts.index"))]
+    return [*places, Command(_("Account"), "user", url_for("accounts.index"))]
 
 
 def commands() -> list[Command]:
     """What can be done from any page. One query."""
     if current_pause():
-        pause = Command("Resume everything…", "play", url_for("pauses.resume_form"))
+        pause = Command(_("Resume everything…"), "play", url_for("pauses.resume_form"))
     else:
-        pause = Command("Pause all…", "pause", url_for("pauses.new"))
-    themes = [
-        Command(f"Change theme: {word.lower()}", THEME_ICONS[theme], theme=theme)
-        for theme, word in CHOICES["theme"].items()
-    ]
-    return [Command("New job", "plus", url_for("jobs.new")), pause, *themes]
+        pause = Command(_("Pause all…"), "pause", url_for("pauses.new"))
+    themes = [Command(_(title), icon, theme=theme) for theme, (title, icon) in THEMES.items()]
+    return [Command(_("New job"), "plus", url_for("jobs.new")), pause, *themes]

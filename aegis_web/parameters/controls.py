@@ -73,8 +73,12 @@ class Control:
     @property
     def advice(self) -> str:
         """Help and hint as sentences of one text: what stands below the control."""
-        ended = f"{self.help}." if self.help[-1:].isalnum() and self.hint else self.help
-        return f"{ended} {self.hint}".strip()
+        return f"{self.ended_help} {self.hint}".strip()
+
+    @property
+    def ended_help(self) -> str:
+        """The help, which ends as a sentence does where a hint follows."""
+        return f"{self.help}." if self.help[-1:].isalnum() and self.hint else self.help
 
     @property
     def described_by(self) -> str:

@@ -11,6 +11,7 @@ from aegis_web.engine import ledger
 from aegis_web.engine.settle import now_of
 from aegis_web.errors import Conflict
 from aegis_web.extensions import transaction
+from aegis_web.language import _
 from aegis_web.runs.filters import LARGEST_KEY
 from aegis_web.runs.models import Reason, Run, RunStatus
 from aegis_web.runs.queries import not_found
@@ -35,7 +36,7 @@ def stop_run(run_id: int, actor: Actor) -> Stopped:
         if run.status == RunStatus.QUEUED:
             cancel(session, run)
         elif run.status != RunStatus.RUNNING:
-            raise Conflict(f"Run {run_id} has already ended: there is nothing to stop.")
+            raise Conflict(_("Run %(id)s has already ended: there is nothing to stop.", id=run_id))
         elif run.stop_at is not None:
             return Stopped.ASKED_BEFORE
         else:

@@ -7,6 +7,7 @@ from sqlalchemy import select
 
 from aegis_web.engine.pool.words import signal_name
 from aegis_web.extensions import db
+from aegis_web.language import _
 from aegis_web.runs.log import inert
 from aegis_web.runs.models import (
     REASON_SENTENCES,
@@ -31,7 +32,9 @@ class Cost:
         """How the process of its own ended, where it ended with the run."""
         if self.exit_code is None:
             return None
-        return signal_name(-self.exit_code) if self.exit_code < 0 else f"exit code {self.exit_code}"
+        if self.exit_code < 0:
+            return signal_name(-self.exit_code)
+        return _("exit code %(code)s", code=self.exit_code)
 
 
 @dataclass(frozen=True)
@@ -104,4 +107,4 @@ def late_end(details: RunDetails) -> LateEnd | None:
 
 def reason_sentence(reason: str) -> str:
     """A reason for people."""
-    return REASON_SENTENCES[Reason(reason)] if reason in set(Reason) else reason
+    return _(REASON_SENTENCES[Reason(reason)]) if reason in set(Reason) else reason

@@ -8,6 +8,7 @@ from typing import Any
 from werkzeug.datastructures import MultiDict
 
 from aegis_web.errors import Invalid
+from aegis_web.language import _
 from aegis_web.runs.models import Kind, RunStatus
 
 KINDS = {"scheduled": (Kind.SCHEDULED, Kind.SUMMARY), "manual": (Kind.MANUAL,)}
@@ -51,7 +52,7 @@ class RunFilter:
             after=reading.key("after"),
         )
         if chosen.since and chosen.until and chosen.since >= chosen.until:
-            reading.errors["until"] = "Choose an end that is later than the start."
+            reading.errors["until"] = _("Choose an end that is later than the start.")
         if reading.errors:
             raise Invalid(reading.errors)
         return chosen
@@ -105,14 +106,14 @@ class Reading:
         number = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0
         if 0 < number <= LARGEST_KEY:
             return number
-        self.errors[name] = "Give a number, as the links on this page do."
+        self.errors[name] = _("Give a number, as the links on this page do.")
         return None
 
     def one_of(self, name: str, choices: Mapping[str, Any]) -> str:
         """One of `choices`, or nothing."""
         text = self.args.get(name, "").strip()
         if text and text not in choices:
-            self.errors[name] = f"Choose one of: {', '.join(choices)}."
+            self.errors[name] = _("Choose one of: %(values)s.", values=", ".join(choices))
             return ""
         return text
 
@@ -120,7 +121,7 @@ class Reading:
         """Any number of status words, in the order of `RunStatus`."""
         words = {word for word in self.args.getlist(name) if word}
         if not words <= STATUSES.keys():
-            self.errors[name] = f"Choose any of: {', '.join(STATUSES)}."
+            self.errors[name] = _("Choose any of: %(values)s.", values=", ".join(STATUSES))
         return tuple(status for word, status in STATUSES.items() if word in words)
 
     def instant(self, name: str) -> datetime | None:
@@ -131,10 +132,12 @@ class Reading:
         try:
             given = datetime.fromisoformat(text)
         except ValueError:
-            self.errors[name] = "Give a date and time such as 2026-11-24T09:00."
+            self.errors[name] = _("Give a date and time such as 2026-11-24T09:00.")
             return None
         if given.year not in YEARS:
-            self.errors[name] = f"Choose a year from {YEARS[0]} to {YEARS[-1]}."
+            self.errors[name] = _(
+                "Choose a year from %(first)s to %(last)s.", first=YEARS[0], last=YEARS[-1]
+            )
             return None
         given = given if given.tzinfo else given.replace(tzinfo=self.zone)
         return given.astimezone(UTC)
@@ -143,9 +146,9 @@ class Reading:
         """A text to look for."""
         text = self.args.get(name, "").strip()
         if len(text) > LONGEST_TEXT:
-            self.errors[name] = f"Shorten the text to {LONGEST_TEXT} characters."
+            self.errors[name] = _("Shorten the text to %(limit)s characters.", limit=LONGEST_TEXT)
         elif "\0" in text:
-            self.errors[name] = "Leave out the NUL character: no name and no error has one."
+            self.errors[name] = _("Leave out the NUL character: no name and no error has one.")
         return text
 
 

@@ -4,10 +4,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
+from typing import ClassVar
 
 from werkzeug.datastructures import MultiDict
 
 from aegis_web.errors import Invalid
+from aegis_web.language import N_, _
 from aegis_web.runs.filters import PERIODS, STATUSES, RunFilter
 from aegis_web.runs.log import Place
 from aegis_web.runs.log_pages import LogFilter
@@ -16,18 +18,18 @@ LARGEST_SEQUENCE = 2**31 - 1
 PLACE = re.compile(r"([0-9]{1,10})\.([0-9]{1,7})")
 FIND_LIMIT = 200  # characters
 LABELS = {
-    "q": "Search",
-    "status": "Status",
-    "kind": "Kind",
-    "period": "Time",
-    "since": "From",
-    "until": "Until",
-    "job": "Job",
-    "before": "Page",
-    "after": "Page",
+    "q": N_("Search"),
+    "status": N_("Status"),
+    "kind": N_("Kind"),
+    "period": N_("Time"),
+    "since": N_("From"),
+    "until": N_("Until"),
+    "job": N_("Job"),
+    "before": N_("Page"),
+    "after": N_("Page"),
 }
-PERIOD_WORDS = {"1h": "Last hour", "24h": "Last 24 hours", "7d": "Last 7 days"}
-KIND_WORDS = {"scheduled": "Scheduled", "manual": "Manual"}
+PERIOD_WORDS = {"1h": N_("Last hour"), "24h": N_("Last 24 hours"), "7d": N_("Last 7 days")}
+KIND_WORDS = {"scheduled": N_("Scheduled"), "manual": N_("Manual")}
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ class FilterForm:
     since: str  # local time of the viewer, as a browser's control wants it
     until: str
     job: str
-    errors: Mapping[str, str]  # by label
+    errors: Mapping[str, str]  # by argument
+    labels: ClassVar[Mapping[str, str]] = LABELS  # of arguments
 
     @property
     def has_range(self) -> bool:
@@ -54,8 +57,7 @@ def read_filter(args: MultiDict[str, str], zone: tzinfo) -> tuple[RunFilter | No
     try:
         chosen = RunFilter.from_args(args, zone)
     except Invalid as error:
-        errors = {LABELS[name]: message for name, message in error.errors.items()}
-        return None, form_of(args, args.get("since", ""), args.get("until", ""), errors)
+        return None, form_of(args, args.get("since", ""), args.get("until", ""), error.errors)
     since, until = local(chosen.since, zone), local(chosen.until, zone)
     return chosen, form_of(args, since, until, {})
 
@@ -88,7 +90,12 @@ def read_log_filter(args: MultiDict[str, str]) -> tuple[LogFilter, str | None]:
     """
     find, error = args.get("find", ""), None
     if len(find) > FIND_LIMIT:
-        find, error = "", f"Search for at most {FIND_LIMIT} characters, not {len(find)}."
+        error = _(
+            "Search for at most %(limit)s characters, not %(count)s.",
+            limit=FIND_LIMIT,
+            count=len(find),
+        )
+        find = ""
     chosen = LogFilter(
         attempt=read_attempt(args.get("attempt", "")),
         find=find if find.strip() else "",
@@ -105,7 +112,7 @@ def read_attempt(text: str) -> int | None:
         return None
     if text.isascii() and text.isdigit() and len(text) < 6 and int(text) > 0:
         return int(text)
-    raise Invalid({"attempt": "Give the number of an attempt, or leave it out."})
+    raise Invalid({"attempt": _("Give the number of an attempt, or leave it out.")})
 
 
 def read_place(name: str, text: str) -> Place | None:
@@ -115,4 +122,4 @@ def read_place(name: str, text: str) -> Place | None:
     found = PLACE.fullmatch(text)
     if found and int(found[1]) <= LARGEST_SEQUENCE:
         return Place(int(found[1]), int(found[2]))
-    raise Invalid({name: "Give a place in the log such as 12.40, or leave it out."})
+    raise Invalid({name: _("Give a place in the log such as 12.40, or leave it out.")})

@@ -13,6 +13,7 @@ from sqlalchemy import BigInteger, ForeignKey, Index, SmallInteger, UniqueConstr
 from sqlalchemy.orm import Mapped, mapped_column
 
 from aegis_web.database import BigKey, Document, Instant, Model
+from aegis_web.language import N_
 
 
 class RunStatus(IntEnum):
@@ -73,20 +74,22 @@ class Reason(StrEnum):
 
 
 REASON_SENTENCES = {
-    Reason.OVERLAP: "The run before was still going, and this job lets no other start or wait.",
-    Reason.PAUSED: "The job was paused at this time.",
-    Reason.DELETED: "The job was deleted before this run could start.",
-    Reason.SUPERSEDED: "A later fire time was already due; only the latest one is caught up.",
-    Reason.TOO_LATE: "No process could start it within the grace time.",
-    Reason.BACKLOG: "Part of a long backlog; one row stands for all these fire times.",
-    Reason.BROKEN: "The job's function is missing or its arguments no longer fit.",
-    Reason.PROCESS_DIED: "The process that ran it died; whether it finished its work is unknown.",
-    Reason.SHUTDOWN: "The process was shut down before the run had ended.",
-    Reason.STOPPED: "Somebody stopped it.",
-    Reason.BLACKOUT: "Its blackout calendar forbids runs at this time.",
-    Reason.SKIPPED_ONCE: "Somebody asked to skip this one fire time.",
-    Reason.QUEUE_FULL: "Too many runs were waiting already.",
-    Reason.REPLACED: "The next run of this job took its place.",
+    Reason.OVERLAP: N_("The run before was still going, and this job lets no other start or wait."),
+    Reason.PAUSED: N_("The job was paused at this time."),
+    Reason.DELETED: N_("The job was deleted before this run could start."),
+    Reason.SUPERSEDED: N_("A later fire time was already due; only the latest one is caught up."),
+    Reason.TOO_LATE: N_("No process could start it within the grace time."),
+    Reason.BACKLOG: N_("Part of a long backlog; one row stands for all these fire times."),
+    Reason.BROKEN: N_("The job's function is missing or its arguments no longer fit."),
+    Reason.PROCESS_DIED: N_(
+        "The process that ran it died; whether it finished its work is unknown."
+    ),
+    Reason.SHUTDOWN: N_("The process was shut down before the run had ended."),
+    Reason.STOPPED: N_("Somebody stopped it."),
+    Reason.BLACKOUT: N_("Its blackout calendar forbids runs at this time."),
+    Reason.SKIPPED_ONCE: N_("Somebody asked to skip this one fire time."),
+    Reason.QUEUE_FULL: N_("Too many runs were waiting already."),
+    Reason.REPLACED: N_("The next run of this job took its place."),
 }
 
 

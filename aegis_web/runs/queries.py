@@ -16,6 +16,7 @@ from aegis_web.clock import utc_now
 from aegis_web.errors import NotFound
 from aegis_web.extensions import db
 from aegis_web.jobs.models import Job
+from aegis_web.language import N_, _
 from aegis_web.parameters.values import mask_sealed
 from aegis_web.registry import Registry
 from aegis_web.runs.attempts import (
@@ -47,12 +48,12 @@ LONGEST_RESULT = 256 * 1024  # characters; only very deep values become that lon
 
 
 STOP_WORDS = {
-    Lane.LOOP: "Stop cancels it at its next await.",
-    Lane.THREAD: (
+    Lane.LOOP: N_("Stop cancels it at its next await."),
+    Lane.THREAD: N_(
         "It runs in a thread, which nobody can kill: Stop asks, and it ends when its function"
         " heeds stop_requested(). One that never does ends with its server process, as lost."
     ),
-    Lane.PROCESS: (
+    Lane.PROCESS: N_(
         "Stop asks its function to end. After 3 seconds its process is told to end, after 5 it is"
         " killed, with every program that it has started."
     ),
@@ -107,7 +108,7 @@ class RunRow:
     @property
     def who(self) -> str:
         """Who asked for it."""
-        return self.requested_by or "Schedule"
+        return self.requested_by or _("Schedule")
 
     @property
     def sentence(self) -> str | None:
@@ -185,7 +186,7 @@ class RunFacts:
     @property
     def stopping(self) -> str:
         """What Stop does to it."""
-        return STOP_WORDS[self.lane]
+        return _(STOP_WORDS[self.lane])
 
     def attempt_numbered(self, number: int | None) -> int:
         """That attempt; None: the newest that has begun. Raises: NotFound."""
@@ -193,7 +194,14 @@ class RunFacts:
         if number is None:
             return newest - 1 if self.waits_to_retry and newest > 1 else newest
         if number > newest:
-            raise NotFound(f"Run {self.row.id} has no attempt {number}; its newest is {newest}.")
+            raise NotFound(
+                _(
+                    "Run %(id)s has no attempt %(number)s; its newest is %(newest)s.",
+                    id=self.row.id,
+                    number=number,
+                    newest=newest,
+                )
+            )
         return number
 
     @property
@@ -243,7 +251,7 @@ def runs_of_job(job_id: int, limit: int = 20) -> tuple[RunRow, ...]:
 def job_name(job_id: int) -> str:
     """What the job is or was called. One query."""
     name = db.session.scalar(select(Job.name).where(Job.id == job_id))
-    return f"Job {job_id}" if name is None else str(name)
+    return _("Job %(id)s", id=job_id) if name is None else str(name)
 
 
 def rows_of(condition: ColumnElement[bool], limit: int) -> tuple[RunRow, ...]:
@@ -351,7 +359,10 @@ def find_standing(run_id: int) -> Standing:
 def not_found(run_id: int) -> NotFound:
     """What to say about a run that is not there."""
     return NotFound(
-        f"There is no run {run_id}, or it is no longer kept: old runs are deleted after a while."
+        _(
+            "There is no run %(id)s, or it is no longer kept: old runs are deleted after a while.",
+            id=run_id,
+        )
     )
 
 

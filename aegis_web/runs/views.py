@@ -8,6 +8,7 @@ from flask import Blueprint, Response, flash, request, url_for
 from aegis_web.accounts.session import current_actor
 from aegis_web.clock import utc_now
 from aegis_web.config import settings
+from aegis_web.language import N_, _
 from aegis_web.runs.actions import Stopped, stop_run
 from aegis_web.runs.expected import expected_ends
 from aegis_web.runs.filters import RunFilter
@@ -23,9 +24,9 @@ bp = Blueprint("runs", __name__, url_prefix="/runs")
 
 DAY = timedelta(days=1)
 STOPPED_WORDS = {
-    Stopped.CANCELLED: "Run {} was cancelled before it began.",
-    Stopped.ASKED: "Run {} was asked to stop.",
-    Stopped.ASKED_BEFORE: "Run {} has already been asked to stop.",
+    Stopped.CANCELLED: N_("Run %(id)s was cancelled before it began."),
+    Stopped.ASKED: N_("Run %(id)s was asked to stop."),
+    Stopped.ASKED_BEFORE: N_("Run %(id)s has already been asked to stop."),
 }
 
 
@@ -47,8 +48,8 @@ def index() -> Response:
         job=job_name(chosen.job_id) if chosen and chosen.job_id else None,
         without_job=page_url(chosen and chosen.without_job()),
         statuses=[status.name.lower() for status in RunStatus],
-        periods=PERIOD_WORDS,
-        kinds=KIND_WORDS,
+        periods=[(key, _(word)) for key, word in PERIOD_WORDS.items()],
+        kinds=[(key, _(word)) for key, word in KIND_WORDS.items()],
     )
 
 
@@ -85,7 +86,7 @@ def show(run_id: int) -> Response:
 @bp.get("/<int:run_id>/log")
 def log(run_id: int) -> Response:
     """The lines before a place, or what a run has said after one; polled while it goes."""
-    chosen, _ = read_log_filter(request.args)
+    chosen = read_log_filter(request.args)[0]
     run = find_standing(run_id)
     tell_page_zone(run.zone)
     if not is_htmx():
@@ -112,5 +113,5 @@ def log_file(run_id: int) -> Response:
 def stop(run_id: int) -> Response:
     """Stop a run: a waiting one at once, a running one as soon as it heeds it."""
     stopped = stop_run(run_id, current_actor())
-    flash(STOPPED_WORDS[stopped].format(run_id), "info")
+    flash(_(STOPPED_WORDS[stopped], id=run_id), "info")
     return go_to(url_for("runs.show", run_id=run_id))

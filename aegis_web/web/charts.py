@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from aegis_web.language import _
 from aegis_web.runs.models import RunStatus
 from aegis_web.web.badges import LOOKS, word_of
-from aegis_web.web.formats import duration, short_clock
+from aegis_web.web.formats import decimal, duration, number, short_clock
 from aegis_web.web.zones import viewer_zone
 
 BAD = frozenset({"failed", "timed_out", "lost"})
@@ -167,8 +168,10 @@ def _spark_bar(run: SparkRun, slot: int, longest: float) -> Bar:
 def _spark_label(counted: Mapping[str, int]) -> str:
     total = sum(counted.values())
     if not total:
-        return "No runs yet"
-    return f"Last {total} runs: {_in_words(counted)}" if total > 1 else _in_words(counted)
+        return _("No runs yet")
+    if total == 1:
+        return _in_words(counted)
+    return _("Last %(count)s runs: %(words)s", count=total, words=_in_words(counted))
 
 
 def duration_chart(runs: Sequence[SparkRun]) -> DurationChart | None:
@@ -199,9 +202,13 @@ def duration_chart(runs: Sequence[SparkRun]) -> DurationChart | None:
     lines = tuple(
         Level(round(STRIP_HEIGHT - height(each), 2), duration(each)) for each in (half, most)
     )
-    label = (
-        f"Durations of the last {len(shown)} runs: half took at most {duration(half)}, 19 of 20 at "
-        f"most {duration(most)}, the longest {duration(took[-1])}"
+    label = _(
+        "Durations of the last %(count)s runs: half took at most %(half)s, "
+        "19 of 20 at most %(most)s, the longest %(longest)s",
+        count=len(shown),
+        half=duration(half),
+        most=duration(most),
+        longest=duration(took[-1]),
     )
     return DurationChart(tuple(bars), lines[0], lines[1], duration(took[-1]), label)
 
@@ -222,7 +229,8 @@ def hour_strip(hours: Sequence[HourCounts]) -> HourStrip:
     for index, (hour, stack) in enumerate(zip(hours, stacks, strict=True)):
         x = round(index * step, 2)
         bars += _column(stack, x + step * STRIP_GAP / 2, step * (1 - STRIP_GAP), highest)
-        title = f"{short_clock(hour.start)}: {_in_words(_words(hour)) or 'no runs'}"
+        became = _in_words(_words(hour)) or _("no runs")
+        title = f"{short_clock(hour.start)}: {became}"
         bands.append(Bar(x, 0, round(step, 2), STRIP_HEIGHT, "band", title))
         local = hour.start.astimezone(viewer_zone())
         if local.hour % 6 == 0:
@@ -230,7 +238,8 @@ def hour_strip(hours: Sequence[HourCounts]) -> HourStrip:
     total = Counter[str]()
     for hour in hours:
         total.update(_words(hour))
-    label = f"Runs of the last {len(hours)} hours: {_in_words(total) or 'none'}"
+    words = _in_words(total) or _("none")
+    label = _("Runs of the last %(count)s hours: %(words)s", count=len(hours), words=words)
     return HourStrip(tuple(bars), tuple(bands), tuple(ticks), label)
 
 
@@ -269,7 +278,7 @@ def _words(hour: HourCounts) -> Counter[str]:
 
 def _in_words(counted: Mapping[str, int]) -> str:
     ordered = (word for word in LOOKS if counted.get(word))
-    return ", ".join(f"{counted[word]} {LOOKS[word].word.lower()}" for word in ordered)
+    return ", ".join(f"{counted[word]} {LOOKS[word].within}" for word in ordered)
 
 
 @dataclass(frozen=True)
@@ -311,7 +320,7 @@ def heat_map(rows: Sequence[tuple[str, Mapping[int, HeatValue]]], name: str) -> 
     The colours reach from the lowest hour to the highest; the first may have begun already, so it
     says nothing about the lowest.
     """
-    values = [value.value for _, hours in rows for _, value in sorted(hours.items())]
+    values = [hours[hour].value for _day, hours in rows for hour in sorted(hours)]
     low, most = min(values[1:], default=0), max(values, default=0)
     cells = [
         HeatCell(
@@ -321,10 +330,10 @@ def heat_map(rows: Sequence[tuple[str, Mapping[int, HeatValue]]], name: str) -> 
             _short(value.value),
             value.title,
         )
-        for row, (_, hours) in enumerate(rows)
+        for row, (_day, hours) in enumerate(rows)
         for hour, value in sorted(hours.items())
     ]
-    days = [(HEAT_TOP + row * HEAT_STEP[1] + 17, day) for row, (day, _) in enumerate(rows)]
+    days = [(HEAT_TOP + row * HEAT_STEP[1] + 17, day) for row, (day, _hours) in enumerate(rows)]
     ticks = [Tick(HEAT_LEFT + hour * HEAT_STEP[0], f"{hour:02}") for hour in range(0, 24, 3)]
     bounds = [low + (most - low) * step // (HEAT_LEVELS - 1) for step in range(HEAT_LEVELS)]
     return HeatMap(
@@ -332,7 +341,7 @@ def heat_map(rows: Sequence[tuple[str, Mapping[int, HeatValue]]], name: str) -> 
         tuple(days),
         tuple(ticks),
         tuple(bounds),
-        f"{name}: at most {most:,} in one hour",
+        _("%(name)s: at most %(most)s in one hour", name=name, most=number(most)),
         HEAT_TOP + len(rows) * HEAT_STEP[1],
     )
 
@@ -348,5 +357,5 @@ def _short(value: int) -> str:
     for size, sign in ((1_000_000, "M"), (1_000, "k")):
         if value >= size:
             part = value / size
-            return f"{part:.1f}{sign}" if part < 9.95 else f"{part:.0f}{sign}"
+            return decimal(f"{part:.1f}{sign}") if part < 9.95 else f"{part:.0f}{sign}"
     return str(value) if value else ""

@@ -7,7 +7,7 @@ import logging
 import secrets
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flask import Flask, Response, current_app, jsonify, make_response, render_template, request
 from flask_security import current_user
@@ -17,6 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from aegis_web.errors import AegisError, Conflict, Invalid, NotFound
+from aegis_web.language import N_, _
 from aegis_web.web.pages import finish_reading, is_htmx, is_program
 
 log = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ KEPT_HEADERS = ("Allow", "Retry-After", "WWW-Authenticate")
 
 @dataclass(frozen=True)
 class Problem:
-    """What went wrong, as a person reads it."""
+    """What went wrong, as a person reads it; in a table of constants in English."""
 
     status: int
     title: str
@@ -47,53 +48,65 @@ class Problem:
 
 
 PROBLEMS = {
-    400: Problem(400, "The request was not understood", "Go back, reload the page and try again."),
-    401: Problem(401, "Please sign in", "This page is only for people who have signed in."),
+    400: Problem(
+        400, N_("The request was not understood"), N_("Go back, reload the page and try again.")
+    ),
+    401: Problem(401, N_("Please sign in"), N_("This page is only for people who have signed in.")),
     403: Problem(
-        403, "Not allowed", "Your account may not do this. An administrator can change that."
+        403,
+        N_("Not allowed"),
+        N_("Your account may not do this. An administrator can change that."),
     ),
     404: Problem(
         404,
-        "Not found",
-        "There is nothing at this address, or there is no more. It may have been deleted.",
+        N_("Not found"),
+        N_("There is nothing at this address, or there is no more. It may have been deleted."),
     ),
     405: Problem(
         405,
-        "This address cannot be opened like this",
-        "Go back and use the button or link on the page.",
+        N_("This address cannot be opened like this"),
+        N_("Go back and use the button or link on the page."),
     ),
     409: Problem(
         409,
-        "Somebody else was first",
-        "What you wanted to change has changed since the page was loaded. Reload it and look.",
+        N_("Somebody else was first"),
+        N_("What you wanted to change has changed since the page was loaded. Reload it and look."),
     ),
     413: Problem(
-        413, "Too large", "What you sent is larger than this product accepts. Shorten it."
+        413,
+        N_("Too large"),
+        N_("What you sent is larger than this product accepts. Shorten it."),
     ),
-    422: Problem(422, "This cannot be accepted", "Go back, correct what is named and try again."),
-    429: Problem(429, "Too many requests", "Wait a minute, then try again."),
+    422: Problem(
+        422,
+        N_("This cannot be accepted"),
+        N_("Go back, correct what is named and try again."),
+    ),
+    429: Problem(429, N_("Too many requests"), N_("Wait a minute, then try again.")),
     500: Problem(
         500,
-        "Something went wrong here",
-        "This is a fault of the product, not yours. Nothing was changed half-way. Try again; if it "
-        "stays, give the number below to whoever runs this installation.",
+        N_("Something went wrong here"),
+        N_(
+            "This is a fault of the product, not yours. Nothing was changed half-way. Try again; "
+            "if it stays, give the number below to whoever runs this installation."
+        ),
     ),
     503: Problem(
         503,
-        "The database does not answer",
-        "It is busy or cannot be reached. Nothing was changed. Try again in a few seconds.",
+        N_("The database does not answer"),
+        N_("It is busy or cannot be reached. Nothing was changed. Try again in a few seconds."),
     ),
 }
 PAGE_TOO_OLD = Problem(
     400,
-    "This page was open for too long",
-    "For your safety nothing was changed. Reload the page and do it again.",
+    N_("This page was open for too long"),
+    N_("For your safety nothing was changed. Reload the page and do it again."),
 )
 
 FORM_LOST = Problem(
     400,
-    "The form did not arrive whole",
-    "Nothing was changed. Go back, reload the page and send it again.",
+    N_("The form did not arrive whole"),
+    N_("Nothing was changed. Go back, reload the page and send it again."),
 )
 
 
@@ -113,7 +126,7 @@ def init_app(app: Flask) -> None:
 def on_csrf() -> Response:
     """Refuse a write without a valid token: it is too old, or what was sent had none."""
     sent = "csrf_token" in request.form or "X-CSRFToken" in request.headers
-    return answer(PAGE_TOO_OLD if sent else FORM_LOST)
+    return answer(translated(PAGE_TOO_OLD if sent else FORM_LOST))
 
 
 def on_http(error: HTTPException) -> Response:
@@ -121,7 +134,8 @@ def on_http(error: HTTPException) -> Response:
     if isinstance(error, InternalServerError) and error.original_exception:
         return on_failed_handler(error.original_exception)
     status = error.code or 500
-    usual = PROBLEMS.get(status) or Problem(status, error.name, "Go back and try again.")
+    unknown = Problem(status, error.name, N_("Go back and try again."))
+    usual = translated(PROBLEMS.get(status, unknown))
     own = error.description if error.description != type(error).description else None
     response = answer(Problem(status, usual.title, own or usual.text))
     sent = error.get_response().headers
@@ -133,8 +147,7 @@ def on_http(error: HTTPException) -> Response:
 
 def on_invalid(error: Invalid) -> Response:
     """The page of refused input that no form took back."""
-    usual = PROBLEMS[422]
-    return answer(Problem(422, usual.title, usual.text, errors=error.errors))
+    return answer(replace(translated(PROBLEMS[422]), errors=error.errors))
 
 
 def on_database(error: DBAPIError | PoolTimeout) -> Response:
@@ -142,7 +155,7 @@ def on_database(error: DBAPIError | PoolTimeout) -> Response:
     if not is_away(error):
         return on_unexpected(error)
     log.warning("the database does not answer, %s %s: %s", request.method, request.path, error)
-    response = answer(PROBLEMS[503])
+    response = answer(translated(PROBLEMS[503]))
     response.headers["Retry-After"] = str(RETRY_SECONDS)
     return response
 
@@ -170,14 +183,18 @@ def on_unexpected(error: BaseException) -> Response:
         raise error
     incident = secrets.token_hex(4)
     log.error("incident %s: %s %s failed", incident, request.method, request.path, exc_info=error)
-    usual = PROBLEMS[500]
-    return answer(Problem(500, usual.title, usual.text, incident=incident))
+    return answer(replace(translated(PROBLEMS[500]), incident=incident))
 
 
 def described(status: int, error: AegisError) -> Problem:
     """The usual problem of `status`, in the words of `error` where it has some."""
-    usual = PROBLEMS[status]
-    return Problem(status, usual.title, str(error) or usual.text)
+    usual = translated(PROBLEMS[status])
+    return replace(usual, text=str(error) or usual.text)
+
+
+def translated(problem: Problem) -> Problem:
+    """A problem of the table in the reader's language."""
+    return replace(problem, title=_(problem.title), text=_(problem.text))
 
 
 def answer(problem: Problem) -> Response:

@@ -6,11 +6,15 @@ from zoneinfo import ZoneInfo
 from flask import Flask
 
 from aegis_web.clock import to_us, utc_now
+from aegis_web.language import N_, _, pgettext
 from aegis_web.web.badges import look_of, word_of
 from aegis_web.web.zones import find_zone, own_zone, shown_zone, viewer_zone, zones
 
-WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+WEEKDAYS = (N_("Mon"), N_("Tue"), N_("Wed"), N_("Thu"), N_("Fri"), N_("Sat"), N_("Sun"))
+MONTHS = (
+    N_("Jan"), N_("Feb"), N_("Mar"), N_("Apr"), N_("May"), N_("Jun"),
+    N_("Jul"), N_("Aug"), N_("Sep"), N_("Oct"), N_("Nov"), N_("Dec"),
+)  # fmt: skip
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 NOTHING = "–"
 THIN_SPACE = "\u202f"  # narrow and without a line break, between groups of digits
@@ -26,6 +30,7 @@ def init_app(app: Flask) -> None:
         duration,
         size,
         number,
+        percent,
         clock,
         short_clock,
         day,
@@ -42,7 +47,7 @@ def ago(instant: datetime | None) -> str:
     if instant is None:
         return NOTHING
     seconds = (utc_now() - instant).total_seconds()
-    return "now" if seconds < 1 else f"{_one_unit(seconds)} ago"
+    return _("now") if seconds < 1 else _("%(time)s ago", time=_one_unit(seconds))
 
 
 def until(instant: datetime | None) -> str:
@@ -50,7 +55,7 @@ def until(instant: datetime | None) -> str:
     if instant is None:
         return NOTHING
     seconds = (instant - utc_now()).total_seconds()
-    return "now" if seconds < 1 else f"in {_two_units(seconds)}"
+    return _("now") if seconds < 1 else _("in %(time)s", time=_two_units(seconds))
 
 
 def relative(instant: datetime | None) -> str:
@@ -88,16 +93,18 @@ def duration(seconds: float | None) -> str:
     if 0 < seconds < 0.0005:
         return "<1 ms"
     if seconds < 1:
-        return f"{round(seconds * 1000)} ms" if round(seconds * 1000) < 1000 else "1.0 s"
+        return f"{round(seconds * 1000)} ms" if round(seconds * 1000) < 1000 else decimal("1.0 s")
     if seconds < 10:
-        return f"{seconds:.1f} s" if round(seconds, 1) < 10 else "10 s"
+        return decimal(f"{seconds:.1f} s") if round(seconds, 1) < 10 else "10 s"
     whole = round(seconds)
     if whole < MINUTE:
         return f"{whole} s"
     if whole < HOUR:
-        return f"{whole // MINUTE} m {whole % MINUTE:02d} s"
+        seconds_left = f"{whole % MINUTE:02d}"
+        return _("%(minutes)s m %(seconds)s s", minutes=whole // MINUTE, seconds=seconds_left)
     if whole < DAY:
-        return f"{whole // HOUR} h {whole % HOUR // MINUTE:02d} m"
+        minutes = f"{whole % HOUR // MINUTE:02d}"
+        return _("%(hours)s h %(minutes)s m", hours=whole // HOUR, minutes=minutes)
     return f"{whole // DAY} d {whole % DAY // HOUR} h"
 
 
@@ -112,12 +119,22 @@ def size(count: int | None) -> str:
         amount /= 1000
         if amount < 999.5 or unit == SIZES[-1]:
             break
-    return f"{amount:.1f} {unit}" if amount < 99.95 else f"{amount:.0f} {unit}"
+    return decimal(f"{amount:.1f} {unit}") if amount < 99.95 else f"{amount:.0f} {unit}"
 
 
 def number(value: float | None) -> str:
     """A number with its digits in groups of three: "1 000 000"."""
-    return NOTHING if value is None else f"{value:,}".replace(",", THIN_SPACE)
+    return NOTHING if value is None else decimal(f"{value:,}", THIN_SPACE)
+
+
+def percent(value: float | None) -> str:
+    """A part of a hundred: "98.5 %"."""
+    return NOTHING if value is None else decimal(f"{value:.1f} %")
+
+
+def decimal(text: str, groups: str = "") -> str:
+    """A number that Python wrote, with the reader's decimal sign and `groups` between thousands."""
+    return pgettext("decimal sign", ".").join(text.replace(",", groups).split("."))
 
 
 def clock(
@@ -137,7 +154,13 @@ def day(instant: datetime, zone: ZoneInfo | str | None = None) -> str:
 
 
 def _day(local: datetime) -> str:
-    return f"{WEEKDAYS[local.weekday()]} {local.day} {MONTHS[local.month - 1]} {local.year}"
+    return _(
+        "%(weekday)s %(day)s %(month)s %(year)s",
+        weekday=_(WEEKDAYS[local.weekday()]),
+        day=local.day,
+        month=_(MONTHS[local.month - 1]),
+        year=local.year,
+    )
 
 
 def short_clock(instant: datetime | None, zone: ZoneInfo | str | None = None) -> str:
@@ -147,9 +170,10 @@ def short_clock(instant: datetime | None, zone: ZoneInfo | str | None = None) ->
     local = instant.astimezone(_zone(zone))
     now = utc_now().astimezone(local.tzinfo)
     if abs((local.date() - now.date()).days) < len(WEEKDAYS):
-        day = WEEKDAYS[local.weekday()]
+        day = _(WEEKDAYS[local.weekday()])
     else:
-        day = f"{local.day} {MONTHS[local.month - 1]}"
+        month = _(MONTHS[local.month - 1])
+        day = _("%(day)s %(month)s", day=local.day, month=month)
         if local.year != now.year:
             day = f"{day} {local.year}"
     return f"{day} {local:%H:%M} {abbreviation(local)}"

@@ -6,6 +6,7 @@ from flask import Flask, current_app, g, request, url_for
 from flask_security import current_user
 
 from aegis_web.accounts.rights import RIGHTS, Right
+from aegis_web.language import N_, _
 
 
 @dataclass(frozen=True)
@@ -38,19 +39,19 @@ class AccountLinks:
 
 
 PLACES = (
-    Place("Overview", "dashboard", "overview.index", "o"),
-    Place("Jobs", "clock", "jobs.index", "j"),
-    Place("Runs", "history", "runs.index", "r"),
-    Place("Failures", "fail", "failures.index", "f"),
-    Place("Timeline", "timeline", "timeline.index", "t"),
-    Place("Forecast", "forecast", "forecast.index", "w"),
-    Place("Ledger", "check", "ledger.index", "l"),
-    Place("Calendars", "calendar", "calendars.index", "c"),
-    Place("Services", "functions", "system.services", "s"),
-    Place("Backups", "backups", "backups.index", "b"),
-    Place("Tokens", "key", "tokens.index", "k"),
-    Place("Accounts", "user", "accounts.everybody", "u"),
-    Place("System", "server", "system.index", "y"),
+    Place(N_("Overview"), "dashboard", "overview.index", "o"),
+    Place(N_("Jobs"), "clock", "jobs.index", "j"),
+    Place(N_("Runs"), "history", "runs.index", "r"),
+    Place(N_("Failures"), "fail", "failures.index", "f"),
+    Place(N_("Timeline"), "timeline", "timeline.index", "t"),
+    Place(N_("Forecast"), "forecast", "forecast.index", "w"),
+    Place(N_("Ledger"), "check", "ledger.index", "l"),
+    Place(N_("Calendars"), "calendar", "calendars.index", "c"),
+    Place(N_("Services"), "functions", "system.services", "s"),
+    Place(N_("Backups"), "backups", "backups.index", "b"),
+    Place(N_("Tokens"), "key", "tokens.index", "k"),
+    Place(N_("Accounts"), "user", "accounts.everybody", "u"),
+    Place(N_("System"), "server", "system.index", "y"),
 )
 ACCOUNT = "accounts.index"
 NEW_JOB = "jobs.new"
@@ -71,7 +72,7 @@ def navigation() -> list[Entry]:
     """The entries in their order; a place that this composition lacks is left out."""
     current = _current_place()
     return [
-        Entry(place.title, place.icon, url, place is current, place.key)
+        Entry(_(place.title), place.icon, url, place is current, place.key)
         for place in PLACES
         if (url := _url(place.endpoint))
     ]

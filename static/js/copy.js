@@ -17,11 +17,11 @@ document.addEventListener("click", async (event) => {
   if (!button) return;
   const source = button.dataset.copy && document.querySelector(button.dataset.copy);
   const word = button.querySelector("span");
-  let said = "Copied";
+  let said = _("Copied");
   try {
     await copy(source ? textOf(source) : button.dataset.copyValue);
   } catch {
-    said = "Not allowed by the browser";
+    said = _("Not allowed by the browser");
   }
   const before = word ? word.textContent : button.getAttribute("aria-label");
   const say = (text) => (word ? (word.textContent = text) : button.setAttribute("aria-label", text));

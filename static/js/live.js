@@ -1,7 +1,12 @@
 // A part of the page that follows what happens: a stream says when to ask for it anew. Where no
 // stream can be had, a clock does; and now and then it does anyway, for what only time changes.
 const REFRESH = 30, RETRY = 30; // seconds
-const WORDS = { live: "Live", polling: "Live, every {} s", lost: "Reconnecting…", paused: "Paused" };
+const WORDS = {
+  live: () => _("Live"),
+  polling: () => _("Live, every {seconds} s", { seconds: seconds() }),
+  lost: () => _("Reconnecting…"),
+  paused: () => _("Paused"),
+};
 
 const chip = document.getElementById("live");
 const button = chip?.querySelector("[data-live-pause]");
@@ -16,7 +21,7 @@ function show(next) {
   state = next;
   chip.hidden = !next;
   chip.dataset.state = next ?? "";
-  const words = (WORDS[next] ?? "").replace("{}", seconds());
+  const words = WORDS[next]?.() ?? "";
   const label = chip.querySelector("[data-live-words]");
   if (label.textContent !== words) label.textContent = words;
 }

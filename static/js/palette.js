@@ -33,7 +33,7 @@ function answered() {
   const found = Number(document.getElementById("palette-list").dataset.found);
   fresh = true;
   field.setAttribute("aria-expanded", String(found > 0));
-  said.textContent = found === 0 ? "Nothing matches." : found === 1 ? "1 found" : `${found} found`;
+  said.textContent = found ? _("{count} found", { count: found }) : _("Nothing matches.");
   choose(options()[0]);
   if (entered) chosen()?.click();
 }
@@ -79,6 +79,6 @@ if (palette) {
     if (event.detail.ctx?.sourceElement === field) answered();
   });
   document.addEventListener("htmx:error", (event) => {
-    if (event.detail.ctx?.sourceElement === field) said.textContent = "The server does not answer.";
+    if (event.detail.ctx?.sourceElement === field) said.textContent = _("The server does not answer.");
   });
 }

@@ -6,7 +6,7 @@ function count() {
   const chosen = boxes().filter((box) => box.checked).length;
   bar.hidden = chosen === 0;
   bar.dataset.counted = ""; // until then the style sheet hides it, so that nothing jumps
-  bar.querySelector("[data-chosen]").textContent = chosen === 1 ? "1 job" : `${chosen} jobs`;
+  bar.querySelector("[data-chosen]").textContent = chosen === 1 ? _("1 job") : _("{count} jobs", { count: chosen });
   const all = document.querySelector("[data-choose-all]");
   if (!all) return;
   all.checked = chosen > 0 && chosen === boxes().length;

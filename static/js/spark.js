@@ -12,7 +12,7 @@ function aim(link, index) {
   link.dataset.at = index;
   link.style.setProperty("--at", `${(SLOTS - runs(link).length + index) * STEP}px`);
   link.href = `/runs/${id}`;
-  link.title = `Run ${id}: ${title.join(" ")}`;
+  link.title = _("Run {id}: {title}", { id, title: title.join(" ") });
   link.setAttribute("aria-label", link.title);
 }
 

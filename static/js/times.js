@@ -25,8 +25,8 @@ function twoUnits(seconds) {
 
 function relative(instant, now) {
   const seconds = (instant - now) / 1000;
-  if (Math.abs(seconds) < 1) return "now";
-  return seconds > 0 ? `in ${twoUnits(seconds)}` : `${oneUnit(-seconds)} ago`;
+  if (Math.abs(seconds) < 1) return _("now");
+  return seconds > 0 ? _("in {time}", { time: twoUnits(seconds) }) : _("{time} ago", { time: oneUnit(-seconds) });
 }
 
 function refresh() {

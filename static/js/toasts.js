@@ -39,7 +39,7 @@ function adopt(toast) {
   button.type = "button";
   button.className = "ag-toast-close";
   button.textContent = "×";
-  button.setAttribute("aria-label", "Dismiss");
+  button.setAttribute("aria-label", _("Dismiss"));
   button.addEventListener("click", () => dismiss(toast));
   toast.append(button);
 }

@@ -17,8 +17,12 @@ from aegis_web.vault import Vault
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
 ENVIRONMENT = Environment(
-    loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined
+    loader=FileSystemLoader(TEMPLATES),
+    autoescape=True,
+    undefined=StrictUndefined,
+    extensions=["jinja2.ext.i18n"],
 )
+ENVIRONMENT.install_null_translations(newstyle=True)  # type: ignore[attr-defined]
 PAGE = '{% import "macros/control.html" as control %}{{ control.controls(list) }}'
 VAULT = Vault(["a key of the tests, long enough to be one"])
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from flask import Flask
 
+from aegis_web.language import gettext, script_texts, spoken
 from aegis_web.web import formats
 from aegis_web.web.zones import COOKIE, find_zone, viewer_zone, zones
 from tests.web.app import NOW, Person
@@ -114,6 +115,28 @@ def test_short_times_say_only_what_is_needed(now: None) -> None:
     assert short(days=7) == "30 Nov 20:47 UTC"
     assert short(days=60) == "22 Jan 2027 20:47 UTC"
     assert short(days=-7) == "16 Nov 20:47 UTC"
+
+
+def test_germans_read_their_own_names_and_signs(now: None) -> None:
+    noon = datetime(2026, 3, 24, 11, tzinfo=UTC)
+    with spoken("de"):
+        assert formats.relative(NOW - 3 * MINUTE) == "vor 3 min"
+        assert formats.relative(NOW + 5 * HOUR + 12 * MINUTE) == "in 5 h 12 min"
+        assert formats.duration(4.2) == "4,2 s"
+        assert formats.duration(102) == "1 min 42 s"
+        assert formats.size(12_400_000) == "12,4 MB"
+        assert formats.percent(98.46) == "98,5 %"
+        assert formats.number(1234.5) == "1\u202f234,5"
+        assert formats.clock(noon, "Europe/Berlin") == "Di, 24. März 2026, 12:00 CET"
+        assert formats.short_clock(NOW + 7 * DAY, "UTC") == "30. Nov. 20:47 UTC"
+
+
+def test_scripts_tell_relative_times_in_the_same_words() -> None:
+    with spoken("de"):
+        told = script_texts()
+        for message in ("now", "in %(time)s", "%(time)s ago"):
+            in_script = message.replace("%(time)s", "{time}")
+            assert told[in_script] == gettext(message, time="{time}")
 
 
 @pytest.mark.parametrize("form", [formats.ago, formats.until, formats.clock, formats.short_clock])

@@ -2,6 +2,8 @@
 
 import signal
 
+from aegis_web.language import _
+
 SIGNALS = {
     signal.SIGSEGV: "it reached for memory that is not its own, as faulty native code does",
     signal.SIGBUS: "it reached for memory that is not there, as faulty native code does",
@@ -34,7 +36,7 @@ def signal_name(number: int) -> str:
     try:
         return signal.Signals(number).name
     except ValueError:
-        return f"signal {number}"
+        return _("signal %(number)s", number=number)
 
 
 def why(number: int) -> str:
