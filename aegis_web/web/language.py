@@ -23,7 +23,7 @@ def init_app(app: Flask) -> None:
     app.teardown_request(lambda _: speak(ENGLISH))
     app.jinja_env.add_extension("jinja2.ext.i18n")
     app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]
-        language.gettext, language.ngettext, newstyle=True, pgettext=language.pgettext
+        plain_gettext, plain_ngettext, newstyle=True, pgettext=plain_pgettext
     )
     app.jinja_env.policies["ext.i18n.trimmed"] = True
     app.add_template_global(language.language, "language")
@@ -58,6 +58,21 @@ def remember_language(response: Response, chosen: str) -> None:
         )
     else:
         response.delete_cookie(COOKIE, samesite="Lax", secure=settings().cookies_secure)
+
+
+def plain_gettext(message: str) -> str:
+    """The message without its values: Jinja escapes these and puts them in."""
+    return language.translations(language.language()).gettext(message)
+
+
+def plain_ngettext(one: str, many: str, number: int) -> str:
+    """The same for the form that fits `number`."""
+    return language.translations(language.language()).ngettext(one, many, number)
+
+
+def plain_pgettext(context: str, message: str) -> str:
+    """The same where one English word has several meanings."""
+    return language.translations(language.language()).pgettext(context, message)
 
 
 def texts_for_scripts() -> Markup:

@@ -60,6 +60,15 @@ def test_nobody_reads_outside_of_requests_so_it_is_english() -> None:
     assert gettext("Language") == "Language"
 
 
+def test_templates_put_escaped_values_into_messages(app: Flask) -> None:
+    def shown(text: str) -> str:
+        return app.jinja_env.from_string(text).render(name="<Ada>")
+
+    assert shown('{{ _("By %(name)s, 5 %%", name=name) }}') == "By &lt;Ada&gt;, 5 %"
+    assert shown('{{ ngettext("%(num)s of %(name)s", "x", 1, name=name) }}') == "1 of &lt;Ada&gt;"
+    assert shown("{% trans %}<b>{{ name }}</b>, 5 %{% endtrans %}") == "<b>&lt;Ada&gt;</b>, 5 %"
+
+
 def test_the_browser_says_which_language(client: FlaskClient, admin: Browser) -> None:
     assert '<html lang="de"' in admin.get("/account", headers=GERMAN).text
     assert '<html lang="de"' in client.get("/sign-in", headers=GERMAN).text
