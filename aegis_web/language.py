@@ -68,6 +68,11 @@ def pgettext(context: str, message: str, **values: object) -> str:
     return translations(_language.get()).pgettext(context, message) % values
 
 
+def grouped(number: int) -> str:
+    """A number with a sign between its thousands, as in a sentence: "10,000"."""
+    return f"{number:,}".replace(",", pgettext("between thousands", ","))
+
+
 def script_texts() -> dict[str, str]:
     """What the scripts say in the language that is spoken, by the English; empty for English."""
     return _script_texts(_language.get())

@@ -10,6 +10,7 @@ from aegis_web.backups.actions import back_up, facts_of, keep_newest
 from aegis_web.backups.copies import UNWATCHED, Stopped, Watch
 from aegis_web.config import settings
 from aegis_web.context import RunContext, running
+from aegis_web.language import N_
 from aegis_web.registry import Requires, service
 
 log = logging.getLogger(__name__)
@@ -17,7 +18,7 @@ log = logging.getLogger(__name__)
 
 @service(
     category="Upkeep",
-    requires=Requires("persistent", "set AEGIS_COMPONENTS=scheduler,database"),
+    requires=Requires("persistent", N_("set AEGIS_COMPONENTS=scheduler,database")),
 )
 def back_up_database(
     keep: Annotated[int, Field(ge=1, le=1000)] | None = None,

@@ -16,6 +16,7 @@ from aegis_web.clock import utc_now
 from aegis_web.config import settings
 from aegis_web.context import running
 from aegis_web.errors import AegisError
+from aegis_web.language import N_
 from aegis_web.registry import Requires, service
 
 NO_FOLLOW = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
@@ -25,7 +26,7 @@ MOST_NAMED = 1_000  # files named in the log
 @service(
     category="Files",
     timeout_seconds=3_600,
-    requires=Requires("file_roots", "set AEGIS_FILE_ROOTS to the folders where it may work"),
+    requires=Requires("file_roots", N_("set AEGIS_FILE_ROOTS to the folders where it may work")),
 )
 def delete_old_files(
     folder: Annotated[str, Field(min_length=1, max_length=4_000)],

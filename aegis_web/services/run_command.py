@@ -15,6 +15,7 @@ from pydantic import Field
 
 from aegis_web.context import running
 from aegis_web.errors import AegisError
+from aegis_web.language import N_
 from aegis_web.registry import Requires, service
 
 PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR")
@@ -26,7 +27,7 @@ LONGEST_LINE = 64 * 1024  # bytes; what is longer becomes several lines
 
 @service(
     category="Commands",
-    requires=Requires("allow_commands", "set AEGIS_ALLOW_COMMANDS=1"),
+    requires=Requires("allow_commands", N_("set AEGIS_ALLOW_COMMANDS=1")),
 )
 def run_command(
     program: Annotated[str, Field(min_length=1, max_length=4_000)],
