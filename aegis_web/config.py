@@ -98,6 +98,16 @@ class Settings(BaseSettings):
     web_threads: int = setting(
         "AEGIS_WEB_THREADS", 32, "Requests and live pages at once in one process.", ge=4, le=200
     )
+    session_idle_hours: int = setting(
+        "AEGIS_SESSION_IDLE_HOURS",
+        12,
+        "Hours without use after which a session ends.",
+        ge=1,
+        le=720,
+    )
+    session_days: int = setting(
+        "AEGIS_SESSION_DAYS", 14, "Days after which one must sign in again.", ge=1, le=365
+    )
     public_url: Annotated[str, AfterValidator(values.public_address)] | None = setting(
         "AEGIS_PUBLIC_URL", None, "The address that people type."
     )

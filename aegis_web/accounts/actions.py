@@ -12,7 +12,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from aegis_web.accounts.models import ADMIN, Account, Role, SetupLink
+from aegis_web.accounts.models import ADMIN, Account, AccountSession, Role, SetupLink
 from aegis_web.accounts.preferences import Preferences
 from aegis_web.accounts.queries import (
     SETUP_LINK_LIFE,
@@ -20,11 +20,13 @@ from aegis_web.accounts.queries import (
     has_administrator,
     token_sha256,
 )
+from aegis_web.accounts.sessions import end_sessions
 from aegis_web.audit.models import CODE, Actor, AuditEntry, audit_entry
 from aegis_web.clock import utc_now
 from aegis_web.config import Settings
 from aegis_web.errors import ConfigError, Conflict, Invalid, NotFound
 from aegis_web.extensions import security, transaction
+from aegis_web.language import _
 
 log = logging.getLogger(__name__)
 
@@ -104,6 +106,32 @@ def change_preferences(actor: Actor, wanted: Mapping[str, str]) -> Preferences:
             account.preferences, account.zone = after.document(), after.zone
             session.add(_changed_preferences(actor, before, after))
     return after
+
+
+def end_own_session(actor: Actor, number: int) -> None:
+    """End one session of the account of `actor`.
+
+    Raises: NotFound where it has none of this number, or no more.
+    """
+    with transaction() as session:
+        row = session.get(AccountSession, number)
+        if row is None or row.account_id != actor.account_id:
+            raise NotFound(_("This session has ended already."))
+        session.delete(row)
+        subject = f"account:{actor.account_id}"
+        before = {"address": row.address, "agent": row.agent}
+        session.add(audit_entry(actor, "account.end_session", subject, before))
+
+
+def end_other_sessions(actor: Actor, number: int) -> int:
+    """End every session of the account of `actor` but one; how many."""
+    assert actor.account_id is not None
+    with transaction() as session:
+        ended = end_sessions(session, actor.account_id, but=number)
+        if ended:
+            subject = f"account:{actor.account_id}"
+            session.add(audit_entry(actor, "account.end_sessions", subject, None, {"ended": ended}))
+    return ended
 
 
 def _changed_preferences(actor: Actor, before: Preferences, after: Preferences) -> AuditEntry:

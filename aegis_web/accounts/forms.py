@@ -1,15 +1,21 @@
 """The forms of the door: sign in, change the password, make the first administrator."""
 
 import logging
+from math import ceil
 from typing import Any
 
-from flask import request
-from flask_security import ChangePasswordForm, LoginForm
+from flask import g, request
+from flask_security import ChangePasswordForm, LoginForm, current_user
 from flask_wtf import FlaskForm
 from wtforms import EmailField, PasswordField
 from wtforms.validators import EqualTo, InputRequired, Length
 
 from aegis_web.accounts.actions import PASSWORD_MAX_LENGTH
+from aegis_web.accounts.attempts import reserve, succeeded
+from aegis_web.database import WRITE
+from aegis_web.extensions import db
+from aegis_web.language import _
+from aegis_web.web.formats import duration
 
 log = logging.getLogger(__name__)
 
@@ -26,14 +32,18 @@ class SignInForm(LoginForm):
     password = PasswordField("Password", [InputRequired("Enter the password."), NOT_LONGER])
 
     def validate(self, **kwargs: Any) -> bool:
+        if wait := wait_before_trying(self.email.data, self.password.data):
+            self.form_errors = [wait]
+            return False
         if super().validate(**kwargs):
+            succeeded(db.engines[WRITE], self.email.data or "", request.remote_addr or "")
             return True
         log.warning("sign-in refused, from %s", request.remote_addr)
         return False
 
 
 class PasswordForm(ChangePasswordForm):
-    """The current password, and the new one twice."""
+    """The current password, whose guesses are slowed down too, and the new one twice."""
 
     password = PasswordField(
         "Current password", [InputRequired("Enter your current password."), NOT_LONGER]
@@ -44,6 +54,27 @@ class PasswordForm(ChangePasswordForm):
     new_password_confirm = PasswordField(
         "New password, once more", [EqualTo("new_password", SAME_TWICE)]
     )
+
+    def validate(self, **kwargs: Any) -> bool:
+        if wait := wait_before_trying(current_user.email, self.password.data):
+            self.form_errors = [wait]
+            return False
+        valid = bool(super().validate(**kwargs))
+        if not self.password.errors:
+            succeeded(db.engines[WRITE], current_user.email, request.remote_addr or "")
+        return valid
+
+
+def wait_before_trying(email: str | None, password: str | None) -> str | None:
+    """Why this try must wait, as a sentence; None: it may go on, and has been counted."""
+    if not email or not password:
+        return None
+    wait = reserve(db.engines[WRITE], email, request.remote_addr or "")
+    if not wait:
+        return None
+    g.retry_after = ceil(wait.total_seconds())
+    log.warning("sign-in slowed down, from %s", request.remote_addr)
+    return _("Too many tries have failed. Try again in %(time)s.", time=duration(g.retry_after))
 
 
 class SetUpForm(FlaskForm):

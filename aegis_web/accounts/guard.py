@@ -14,7 +14,6 @@ from flask_security import current_user
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from aegis_web.accounts.queries import administrator_exists
-from aegis_web.clock import utc_now
 from aegis_web.config import Settings, is_loopback, settings
 from aegis_web.web.pages import is_htmx, local_path
 
@@ -25,7 +24,6 @@ OPEN_ROUTES = frozenset({"security.login", "static"}) | SET_UP_ROUTES | HEALTH_R
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 OWN_SITES = frozenset({"same-origin", "none"})  # none: typed into the address bar
-ACTIVITY_SECONDS = 300  # how exactly a session's last use is known
 PORT = re.compile(r":\d+$")
 LOCAL_PATH = re.compile(r"/(?![/\\])[^\\\x00-\x20\x7f]*")
 
@@ -47,6 +45,7 @@ def guard() -> ResponseReturnValue | None:
     refuse_foreign_host()
     refuse_plain_http()
     refuse_other_sites()
+    refuse_blindness()
     return refuse_odd_sign_in() or require_account()
 
 
@@ -108,6 +107,12 @@ def sent_from_here() -> bool:
     return origin is None or origin == request.host_url.rstrip("/")
 
 
+def refuse_blindness() -> None:
+    """Raise what kept the session from being looked up: nobody is a stranger because of that."""
+    if problem := getattr(session, "problem", None):
+        raise problem
+
+
 def refuse_odd_sign_in() -> ResponseReturnValue | None:
     """Keep JSON and addresses elsewhere away from Flask-Security's views."""
     if request.blueprint != "security":
@@ -155,12 +160,10 @@ def is_local_path(path: str) -> bool:
 
 
 def note_activity() -> None:
-    """Renew the session's time where a person did something; polls and streams do not count."""
+    """Note that a person has used the session; polls and streams do not count."""
     if request.method in SAFE_METHODS and (is_htmx() or request.blueprint == "live"):
         return
-    now = int(utc_now().timestamp())
-    if now - session.get("seen", 0) >= ACTIVITY_SECONDS:
-        session["seen"] = now
+    session.used = True  # type: ignore[attr-defined]  # a WebSession
 
 
 def plain_http() -> bool:

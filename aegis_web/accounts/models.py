@@ -48,6 +48,34 @@ class Account(Model, UserMixin):
     )
 
 
+class AccountSession(Model):
+    """A browser that has signed in. Its cookie holds a key of which only the hash is kept."""
+
+    __tablename__ = "sessions"
+
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    key_sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    account_id: Mapped[int] = mapped_column(
+        ForeignKey("accounts.id", ondelete="CASCADE"), index=True
+    )
+    created_at: Mapped[datetime] = mapped_column(Instant)
+    seen_at: Mapped[datetime] = mapped_column(Instant)  # of use by a person, within a minute
+    address: Mapped[str]  # from where it signed in
+    agent: Mapped[str]  # what the browser says it is
+    data: Mapped[str]  # what Flask keeps in a session, as tagged JSON
+
+
+class SignInAttempts(Model):
+    """How often in a row sign-in has failed for one account, address, or the two together."""
+
+    __tablename__ = "sign_in_attempts"
+
+    key_sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    failures: Mapped[int]
+    failed_at: Mapped[datetime] = mapped_column(Instant, index=True)
+    next_at: Mapped[datetime] = mapped_column(Instant)  # before that nothing is tried
+
+
 class SetupLink(Model):
     """A link that may make the first administrator; only the hash of its token is kept."""
 

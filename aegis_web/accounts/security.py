@@ -17,12 +17,13 @@ from flask_security import (
 
 from aegis_web.accounts.forms import PasswordForm, SignInForm
 from aegis_web.accounts.models import Account, Role
+from aegis_web.accounts.session_interface import KeptSessions
+from aegis_web.accounts.sessions import end_sessions
 from aegis_web.audit.models import Actor, audit_entry
 from aegis_web.config import Settings
 from aegis_web.extensions import db, security
 from aegis_web.web.pages import render
 
-IDLE_SESSION = timedelta(hours=12)
 PASSWORD_MIN_LENGTH = 12
 
 FEATURES: dict[str, Any] = {
@@ -81,11 +82,11 @@ def init_app(app: Flask, settings: Settings) -> None:
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_PATH="/",
-        SESSION_REFRESH_EACH_REQUEST=False,  # polls are no activity; the guard notes what is
-        PERMANENT_SESSION_LIFETIME=IDLE_SESSION,
+        SESSION_REFRESH_EACH_REQUEST=False,
         WTF_CSRF_TIME_LIMIT=None,  # a form lives as long as its session
         WTF_CSRF_SSL_STRICT=False,  # the guard judges Origin and Sec-Fetch-Site, not Referer
     )
+    app.session_interface = KeptSessions(settings)
     app.config.update({f"SECURITY_{name}": value for name, value in FEATURES.items()})
     app.config.update({f"SECURITY_MSG_{name}": value for name, value in MESSAGES.items()})
     security.init_app(
@@ -103,18 +104,24 @@ def init_app(app: Flask, settings: Settings) -> None:
 
 def _render(template: str, **context: Any) -> Response:
     """A form that comes back after a POST has been refused, and says so in its status."""
-    return render(template, status=422 if request.method == "POST" else 200, **context)
+    wait = g.get("retry_after")
+    status = 429 if wait else 422 if request.method == "POST" else 200
+    response = render(template, status=status, **context)
+    if wait:
+        response.retry_after = wait
+    return response
 
 
 def _signed_in(_: Flask, user: Account, authn_via: list[str], **__: object) -> None:
-    session.permanent = True
     session.pop("csrf_token", None)
     g.pop("csrf_token", None)
+    session.renewed = True  # type: ignore[attr-defined]  # a WebSession; OWASP: a new key each time
     if authn_via == ["password"]:
         _record(user, "account.sign_in")
 
 
 def _password_changed(_: Flask, user: Account, **__: object) -> None:
+    end_sessions(db.session, user.id, but=session.number)  # type: ignore[attr-defined]
     _record(user, "account.change_password")
 
 

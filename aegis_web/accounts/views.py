@@ -5,11 +5,16 @@ from flask_security import current_user, login_user
 
 from aegis_web.accounts import actions
 from aegis_web.accounts.actions import LINK_IS_DEAD, create_first_admin
+from aegis_web.accounts.agents import device
 from aegis_web.accounts.forms import SetUpForm
 from aegis_web.accounts.preferences import LABELS
 from aegis_web.accounts.queries import administrator_exists, setup_link_works
-from aegis_web.accounts.session import current_actor
+from aegis_web.accounts.session import current_actor, number_of_session
+from aegis_web.accounts.sessions import Limits, sessions_of
+from aegis_web.config import settings
 from aegis_web.errors import Invalid, NotFound
+from aegis_web.extensions import db
+from aegis_web.language import _, ngettext
 from aegis_web.web.language import remember_language
 from aegis_web.web.pages import go_back, go_to, is_htmx, render
 from aegis_web.web.preferences import remember_theme
@@ -17,6 +22,7 @@ from aegis_web.web.preferences import remember_theme
 bp = Blueprint("accounts", __name__)
 
 FIRST_PAGE = "/"
+ID = "<int(max=9223372036854775807):id>"
 SEEN_AT_ONCE = frozenset({"theme", "density"})  # theme.js shows them without another page
 
 
@@ -53,7 +59,41 @@ def set_up_link(token: str) -> Response:
 @bp.get("/account")
 def index() -> Response:
     """One's own account."""
-    return render("accounts/index.html", account=current_user, errors={})
+    return own_page({})
+
+
+def own_page(errors: dict[str, str], status: int = 200) -> Response:
+    living = sessions_of(db.session, current_user.id, Limits.of(settings()))
+    return render(
+        "accounts/index.html",
+        status=status,
+        account=current_user,
+        errors=errors,
+        sessions=living,
+        this_session=number_of_session(),
+        device=device,
+    )
+
+
+@bp.post(f"/account/sessions/{ID}/end")
+def end_session(id: int) -> Response:
+    """End one of one's own sessions."""
+    actions.end_own_session(current_actor(), id)
+    if id == number_of_session():
+        return go_to(url_for("security.login"))
+    flash(_("That session has ended."), "success")
+    return go_to(url_for("accounts.index"))
+
+
+@bp.post("/account/sessions/end-others")
+def end_other_sessions() -> Response:
+    """End all of one's own sessions but this one."""
+    ended = actions.end_other_sessions(current_actor(), number_of_session())
+    flash(
+        ngettext("%(num)s other session has ended.", "%(num)s other sessions have ended.", ended),
+        "success",
+    )
+    return go_to(url_for("accounts.index"))
 
 
 @bp.post("/account/preferences")
@@ -65,9 +105,7 @@ def change_preferences() -> Response:
     except Invalid as invalid:
         if is_htmx():
             raise
-        return render(
-            "accounts/index.html", status=422, account=current_user, errors=invalid.errors
-        )
+        return own_page(invalid.errors, 422)
     response = go_back(reload=bool((LABELS.keys() & wanted.keys()) - SEEN_AT_ONCE))
     if "theme" in wanted and chosen.theme:
         remember_theme(response, chosen.theme)

@@ -12,10 +12,12 @@ from threading import Condition, Thread
 
 from sqlalchemy import Connection, Engine
 
+from aegis_web.accounts.sessions import Limits, living_among
 from aegis_web.live.topics import Kind, Topic, signatures
 
 PER_ACCOUNT = 3  # streams; a further one ends the oldest
 LOOK_SECONDS = 0.2
+ASK_SECONDS = 2.0  # how often it is asked whether those who watch may still
 HEARTBEAT_SECONDS = 10.0
 PRESENCE_SECONDS = 1.0  # how soon a page that was left gives its thread back
 LIFETIME_SECONDS = 300.0  # then the browser comes again, and is asked again who it is
@@ -33,8 +35,8 @@ log = logging.getLogger(__name__)
 class Watcher:
     """One open page."""
 
-    def __init__(self, topic: Topic, account_id: int) -> None:
-        self.topic, self.account_id = topic, account_id
+    def __init__(self, topic: Topic, account_id: int, session: int | None) -> None:
+        self.topic, self.account_id, self.session = topic, account_id, session
         self.owed = False  # whether something changed that it was not told
         self.ended = ""  # its last words, once it is to end
         self.over = False
@@ -43,9 +45,10 @@ class Watcher:
 class Streams:
     """The streams of one process, and the thread that looks for them while there are any."""
 
-    def __init__(self, engine: Callable[[], Engine], most: int) -> None:
-        """`engine` gives the reading engine; at most `most` streams are open at once."""
-        self._engine, self._most = engine, most
+    def __init__(self, engine: Callable[[], Engine], most: int, limits: Limits) -> None:
+        """`engine` gives the reading engine; at most `most` streams are open at once; `limits` are
+        those of the sessions that may watch."""
+        self._engine, self._most, self._limits = engine, most, limits
         self._changed = Condition()
         self._watchers: list[Watcher] = []
         self._fresh: set[Topic] = set()  # of those who came since the last look
@@ -53,13 +56,14 @@ class Streams:
         self._closed = False
 
     def open(
-        self, topic: Topic, account_id: int, there: Callable[[], bool]
+        self, topic: Topic, account_id: int, there: Callable[[], bool], session: int | None = None
     ) -> Iterator[str] | None:
-        """What to send to a page that watches `topic`, as long as it is `there`.
+        """What to send to a page that watches `topic`, as long as it is `there` and its `session`
+        lives (None: of no session).
 
         None where there is no room. An account that has `PER_ACCOUNT` already gives up its oldest.
         """
-        watcher = self._place(topic, account_id)
+        watcher = self._place(topic, account_id, session)
         if watcher is None:
             return None
         messages = self._messages(watcher, there)
@@ -77,7 +81,7 @@ class Streams:
         if thread is not None:
             thread.join()
 
-    def _place(self, topic: Topic, account_id: int) -> Watcher | None:
+    def _place(self, topic: Topic, account_id: int, session: int | None) -> Watcher | None:
         with self._changed:
             own = [one for one in self._watchers if one.account_id == account_id and not one.over]
             crowded = len(self._watchers) >= self._most
@@ -85,7 +89,7 @@ class Streams:
                 return None
             if crowded or len(own) >= PER_ACCOUNT:
                 self._end(own[0], FULL)
-            watcher = Watcher(topic, account_id)
+            watcher = Watcher(topic, account_id, session)
             self._watchers.append(watcher)
             self._fresh.add(topic)  # its page is older than the next look, so it hears of that
             self._changed.notify_all()
@@ -154,7 +158,11 @@ class Streams:
     def _compare_on_one_connection(self, seen: dict[Topic, object]) -> None:
         with self._engine().connect() as connection:
             version: object = None
+            asked = time.monotonic()
             while True:
+                if time.monotonic() - asked >= ASK_SECONDS:
+                    self._let_go_of_the_ended(connection)
+                    asked = time.monotonic()
                 with self._changed:
                     topics = {watcher.topic for watcher in self._watchers}
                     fresh, self._fresh = self._fresh, set()
@@ -170,6 +178,16 @@ class Streams:
                 with self._changed:
                     if self._rest(LOOK_SECONDS):
                         return
+
+    def _let_go_of_the_ended(self, connection: Connection) -> None:
+        """End the streams of sessions that have ended, in whatever process that was."""
+        with self._changed:
+            asking = {one.session for one in self._watchers if one.session is not None}
+        living = living_among(connection, asking, self._limits)
+        with self._changed:
+            for watcher in list(self._watchers):
+                if watcher.session in asking - living:
+                    self._end(watcher, "")
 
     def _tell(self, topics: set[Topic]) -> None:
         for watcher in self._watchers:

@@ -5,9 +5,10 @@ import socket
 from collections.abc import Callable
 from typing import Any, cast
 
-from flask import Blueprint, Flask, Response, abort, current_app, request
+from flask import Blueprint, Flask, Response, abort, current_app, request, session
 from flask_security import current_user
 
+from aegis_web.accounts.sessions import Limits
 from aegis_web.config import Settings
 from aegis_web.extensions import db
 from aegis_web.live.broadcaster import Streams
@@ -30,7 +31,9 @@ def open_streams(state: Any) -> None:
         with app.app_context():
             return db.engines[None]
 
-    app.extensions["aegis.streams"] = Streams(engine, most=settings.web_threads // 2)
+    app.extensions["aegis.streams"] = Streams(
+        engine, most=settings.web_threads // 2, limits=Limits.of(settings)
+    )
 
 
 @bp.get("/all")
@@ -55,8 +58,9 @@ def stream(topic: Topic) -> Response:
     """News of `topic` until the page is left; 503 where there is no room for another stream."""
     streams = cast(Streams, current_app.extensions["aegis.streams"])
     account_id = int(current_user.id)
+    number = session.number  # type: ignore[attr-defined]  # a WebSession
     finish_reading()
-    messages = streams.open(topic, account_id, presence(request.environ))
+    messages = streams.open(topic, account_id, presence(request.environ), number)
     if messages is None:
         abort(503, SELDOM)
     return Response(

@@ -51,7 +51,8 @@ def init_app(app: Flask) -> None:
             values.setdefault("v", version(*parts_of(folder, values["filename"])))
 
     app.view_functions["static"] = send_static
-    app.session_interface = SessionsOfPages()
+    if not isinstance(app.session_interface, SessionsOfPages):
+        app.session_interface = SessionsOfPages()
     app.add_template_global(lambda: url_for("static", filename=STYLES), "styles_url")
     app.add_template_global(lambda: url_for("static", filename=MODULES), "modules_url")
 

@@ -182,9 +182,9 @@ def test_set_up_asks_the_database_no_more_once_it_is_done(
     signed_in: FlaskClient, selects: list[str]
 ) -> None:
     signed_in.get("/probe/page")
-    assert len(selects) == 2
+    assert len(selects) == 3
     signed_in.get("/probe/page")
-    assert len(selects) == 3  # the account
+    assert len(selects) == 5  # the session and the account
 
 
 def test_the_settings_make_the_administrator(make_app: MakeApp, tmp_path: Path) -> None:

@@ -1,18 +1,13 @@
 """Sign in and out: who gets a session, how it ends, and where one is sent afterwards."""
 
-from datetime import timedelta
-
 import pytest
-import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import update
 
 from aegis_web.accounts.models import Account
-from aegis_web.accounts.security import IDLE_SESSION
-from aegis_web.clock import utc_now
 from aegis_web.extensions import transaction
-from tests.support.applications import EMAIL, PASSWORD, MakeApp
+from tests.support.applications import EMAIL, PASSWORD
 
 from .conftest import audited, csrf_of, sign_in
 
@@ -200,28 +195,3 @@ def test_it_never_leads_elsewhere(client: FlaskClient, alice: Account, elsewhere
     refused = sign_in(client, next=elsewhere)
     assert (refused.status_code, refused.headers["Location"]) == (303, "/sign-in")
     assert client.get("/probe/page").status_code == 303
-
-
-def test_a_session_ends_when_nobody_uses_it(signed_in: FlaskClient) -> None:
-    with time_machine.travel(utc_now() + IDLE_SESSION + timedelta(minutes=1), tick=False):
-        assert signed_in.get("/probe/page").status_code == 303
-
-
-def test_using_it_renews_a_session_and_polling_does_not(signed_in: FlaskClient) -> None:
-    signed_in.get("/probe/page")
-    later = utc_now() + timedelta(hours=8)
-    with time_machine.travel(later, tick=False):
-        poll = signed_in.get("/probe/page", headers={"HX-Request": "true"})
-        assert (poll.text, "Set-Cookie" in poll.headers) == ("a page", False)
-        assert "Set-Cookie" in signed_in.get("/probe/page").headers
-        assert "Set-Cookie" not in signed_in.get("/probe/page").headers
-    with time_machine.travel(later + timedelta(hours=11), tick=False):
-        assert signed_in.get("/probe/page").text == "a page"
-
-
-def test_a_cookie_signed_with_another_key_opens_nothing(
-    signed_in: FlaskClient, make_app: MakeApp
-) -> None:
-    other = make_app(SECRET_KEY="the-second-of-two-keys-" + "b2" * 20).test_client()
-    other.set_cookie("aegis", session_cookie(signed_in))
-    assert other.get("/probe/page").status_code == 303

@@ -1,11 +1,14 @@
 """The streams of open pages: what they say, how many there are, and when they end."""
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 
 import pytest
 from flask import Flask
-from sqlalchemy import text
+from sqlalchemy import Executable, delete, select, text, update
 
+from aegis_web.accounts.models import Account, AccountSession
+from aegis_web.accounts.sessions import Limits
 from aegis_web.audit.models import CODE, audit_entry
 from aegis_web.extensions import db, transaction
 from aegis_web.live import broadcaster
@@ -18,6 +21,7 @@ from tests.support.clocks import wait_until
 from tests.support.databases import close_engines
 
 ALL = Topic("all")
+LIMITS = Limits(timedelta(hours=12), timedelta(days=14))
 
 
 def here() -> bool:
@@ -30,6 +34,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(broadcaster, "SPACING_SECONDS", {"all": 0.0, "job": 0.0, "run": 0.0})
     monkeypatch.setattr(broadcaster, "PRESENCE_SECONDS", 0.02)
     monkeypatch.setattr(broadcaster, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(broadcaster, "ASK_SECONDS", 0.02)
 
 
 @pytest.fixture
@@ -89,8 +94,29 @@ def test_a_change_that_makes_no_run_is_heard_of_too(any_app: Flask, streams: Str
     assert next(everything) == CHANGED
 
 
+@pytest.mark.parametrize(
+    "end",
+    [delete(AccountSession), update(Account).values(active=False)],
+    ids=["signed out", "switched off"],
+)
+def test_a_stream_ends_with_its_session(any_app: Flask, streams: Streams, end: Executable) -> None:
+    browser = signed_in(any_app)
+    browser.get("/")
+    with any_app.app_context():
+        number = db.session.scalar(select(AccountSession.id))
+    watching = streams.open(ALL, 1, here, number)
+    of_none = opened(streams, account_id=2)
+    assert watching is not None
+    assert [next(watching), next(watching)] == [BEGIN, CHANGED]
+    with any_app.app_context(), transaction() as session:
+        session.execute(end)
+    assert list(watching) == []
+    assert places(streams) == 1
+    of_none.close()  # type: ignore[attr-defined]
+
+
 def test_the_newest_page_of_an_account_takes_the_place_of_its_oldest(app: Flask) -> None:
-    streams = Streams(lambda: engine_of(app), most=16)
+    streams = Streams(lambda: engine_of(app), most=16, limits=LIMITS)
     oldest, *others = [opened(streams) for _ in range(4)]
     foreign = opened(streams, account_id=2)
     assert list(oldest) == [FULL]
@@ -151,7 +177,7 @@ def test_pages_are_told_to_look_while_the_database_is_away(
             raise OSError("no route to the database")
         return engine_of(app)
 
-    streams = Streams(engine, most=16)  # type: ignore[arg-type]
+    streams = Streams(engine, most=16, limits=LIMITS)  # type: ignore[arg-type]
     messages = opened(streams)
     assert next(messages) == CHANGED
     assert "no route to the database" in caplog.text
@@ -173,7 +199,7 @@ def test_a_database_that_is_away_is_not_asked_without_a_pause(
         asked.append(1)
         raise OSError("no route to the database")
 
-    streams = Streams(engine, most=16)  # type: ignore[arg-type]
+    streams = Streams(engine, most=16, limits=LIMITS)  # type: ignore[arg-type]
     messages = opened(streams)
     monkeypatch.setattr(broadcaster, "HEARTBEAT_SECONDS", 0.0)
     assert [next(messages) for _ in range(5)] == [STILL_HERE] * 5
