@@ -26,16 +26,16 @@ ORDER = ("fail", "run", "late", "ok")  # which colour a stretch gets: the first 
 LEAST_PERCENT = 0.22  # the width of the shortest bar
 TICK_HOURS = 3
 EARLIEST, LATEST = date(1970, 1, 2), date(9000, 1, 1)
-COUNTED = {
-    "queued": N_("%(count)s queued"),
-    "running": N_("%(count)s running"),
-    "succeeded": N_("%(count)s succeeded"),
-    "failed": N_("%(count)s failed"),
-    "timed_out": N_("%(count)s timed out"),
-    "cancelled": N_("%(count)s cancelled"),
-    "lost": N_("%(count)s lost"),
-    "skipped": N_("%(count)s skipped"),
-    "missed": N_("%(count)s missed"),
+WITHIN = {  # the word of a status behind a number
+    "queued": N_("queued"),
+    "running": N_("running"),
+    "succeeded": N_("succeeded"),
+    "failed": N_("failed"),
+    "timed_out": N_("timed out"),
+    "cancelled": N_("cancelled"),
+    "lost": N_("lost"),
+    "skipped": N_("skipped"),
+    "missed": N_("missed"),
 }
 
 
@@ -178,5 +178,5 @@ def in_words(counts: Any) -> str:
     """ "3 succeeded, 1 failed"."""
     words = {word_of(RunStatus(status)): count for status, count in counts.items() if count}
     return ", ".join(
-        _(said, count=grouped(words[word])) for word, said in COUNTED.items() if word in words
+        f"{grouped(words[word])} {_(said)}" for word, said in WITHIN.items() if word in words
     )
