@@ -34,6 +34,7 @@ from aegis_web import config_values as values
 from aegis_web import keys
 from aegis_web.config_checks import check_together, warnings_about
 from aegis_web.errors import ConfigError
+from aegis_web.language import N_
 from aegis_web.throwaway import throwaway_database
 
 PREFIX = "AEGIS_"
@@ -160,8 +161,8 @@ class Settings(BaseSettings):
 
     @property
     def composition(self) -> str:
-        """The components in words, as the System page and the first lines show them."""
-        return " + ".join(self.components) if self.persistent else "scheduler only"
+        """The components in words, a message for the System page and the first lines."""
+        return " + ".join(self.components) if self.persistent else N_("scheduler only")
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -6,9 +6,22 @@ from urllib.parse import urlsplit
 
 from aegis_web import keys
 from aegis_web.errors import ConfigError
+from aegis_web.language import N_
 
 if TYPE_CHECKING:
     from aegis_web.config import Settings
+
+LOST_AT_RESTART = N_(
+    "The database is a SQLite file, and this platform empties its disk at each restart: "
+    "every job and all history will be lost. Set DATABASE_URL to a PostgreSQL database."
+)
+UNUSED_DATABASE = N_(
+    "DATABASE_URL is set but not used, because AEGIS_COMPONENTS=scheduler keeps nothing."
+)
+UNENCRYPTED = N_(
+    "AEGIS_ALLOW_HTTP=1: passwords and sessions may travel unencrypted. "
+    "Serve it by https and set AEGIS_PUBLIC_URL."
+)
 
 
 def check_together(read: "Settings") -> None:
@@ -73,19 +86,12 @@ def check_administrator(read: "Settings") -> None:
 
 
 def warnings_about(read: "Settings", *, unused_database: bool) -> list[str]:
+    """What the settings may cost: messages that are translated where they are shown."""
     said = []
     if read.persistent and read.platform and read.database_url.startswith("sqlite"):
-        said.append(
-            "The database is a SQLite file, and this platform empties its disk at each restart: "
-            "every job and all history will be lost. Set DATABASE_URL to a PostgreSQL database."
-        )
+        said.append(LOST_AT_RESTART)
     if unused_database:
-        said.append(
-            "DATABASE_URL is set but not used, because AEGIS_COMPONENTS=scheduler keeps nothing."
-        )
+        said.append(UNUSED_DATABASE)
     if read.allow_http and not read.cookies_secure:
-        said.append(
-            "AEGIS_ALLOW_HTTP=1: passwords and sessions may travel unencrypted. "
-            "Serve it by https and set AEGIS_PUBLIC_URL."
-        )
+        said.append(UNENCRYPTED)
     return said

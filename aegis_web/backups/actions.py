@@ -23,11 +23,12 @@ from aegis_web.engine import changes
 from aegis_web.errors import AegisError, Conflict, NotFound
 from aegis_web.extensions import db, transaction
 from aegis_web.jobs.models import Job
+from aegis_web.language import N_, _
 from aegis_web.registry import Registry
 from aegis_web.runs.models import Run, RunStatus
 
 JOB_KEY = "database_backup"  # the code job that makes backups
-GONE = "This backup is not there any more: somebody else was first, or a newer one replaced it."
+GONE = N_("This backup is not there any more: somebody else was first, or a newer one replaced it.")
 
 log = logging.getLogger(__name__)
 
@@ -77,10 +78,11 @@ def back_up(
 def require_kept_database(config: Settings) -> None:
     """Raises: AegisError where nothing is kept that could be backed up."""
     if not config.persistent:
-        raise AegisError(
+        text = _(
             "there is nothing to back up, because AEGIS_COMPONENTS=scheduler keeps nothing; "
             "set AEGIS_COMPONENTS=scheduler,database"
         )
+        raise AegisError(text)
 
 
 def copy_to(partial: Partial, config: Settings, watch: Watch) -> Snapshot:
@@ -143,7 +145,7 @@ def delete_backup(backup_id: int, actor: Actor) -> str:
     with transaction() as session:
         backup = session.get(Backup, backup_id, with_for_update=True)
         if backup is None:
-            raise NotFound(GONE)
+            raise NotFound(_(GONE))
         remove(session, backup, actor, "backup.delete")
     return backup.file_name
 
@@ -173,12 +175,14 @@ def request_backup(actor: Actor, registry: Registry, request_key: str) -> int | 
         job_id = session.scalar(select(Job.id).where(Job.key == JOB_KEY, Job.deleted_at.is_(None)))
         job = None if job_id is None else changes.lock(session, job_id)
         if job is None:
-            raise NotFound(
+            text = _(
                 "There is no backup job. It is declared in code and is there again when the engine "
                 "has started: start the server again."
             )
+            raise NotFound(text)
         if job.problem:
-            raise Conflict(f"The job that makes backups is broken: {job.problem}")
+            text = _("The job that makes backups is broken: %(problem)s", problem=job.problem)
+            raise Conflict(text)
         if not session.scalar(select(Run.id).where(Run.request_key == key)) and is_open(
             session, job.id
         ):

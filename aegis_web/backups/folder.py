@@ -17,6 +17,7 @@ from io import BufferedReader
 from pathlib import Path
 
 from aegis_web.errors import AegisError, Conflict, NotFound
+from aegis_web.language import _, grouped
 
 NAME = re.compile(r"aegis-\d{8}T\d{6}\.\d{6}Z-[0-9a-f]{12}\.(sqlite3|dump)", re.ASCII)
 PARTIAL = ".partial"
@@ -90,17 +91,22 @@ class Folder:
         Raises: Conflict for a name that is none of ours; AegisError when it cannot be deleted.
         """
         if not NAME.fullmatch(name):
-            raise Conflict(
-                f"{name!r} is no file name that a backup gets, so nothing was deleted. "
-                "Somebody has changed the database by hand; look at its table backups."
+            text = _(
+                "%(name)s is no file name that a backup gets, so nothing was deleted. "
+                "Somebody has changed the database by hand; look at its table backups.",
+                name=repr(name),
             )
+            raise Conflict(text)
         try:
             self._forget(name)
         except OSError as error:
-            raise AegisError(
-                f"{self.path / name} cannot be deleted ({error.strerror}): give this process the "
-                "right to write in that folder"
-            ) from error
+            text = _(
+                "%(file)s cannot be deleted (%(reason)s): give this process the right to write in "
+                "that folder",
+                file=self.path / name,
+                reason=error.strerror,
+            )
+            raise AegisError(text) from error
 
     def sweep(self) -> list[str]:
         """Delete what killed runs left behind; the names."""
@@ -132,10 +138,13 @@ class Folder:
 
         Raises: NotFound when no such file is in the folder.
         """
-        gone = NotFound(
-            f"The file {name} is not in {self.path}. It was moved or deleted, or it was made on "
-            "another machine whose folder this process does not share."
+        text = _(
+            "The file %(name)s is not in %(folder)s. It was moved or deleted, or it was made on "
+            "another machine whose folder this process does not share.",
+            name=name,
+            folder=self.path,
         )
+        gone = NotFound(text)
         if not NAME.fullmatch(name):
             raise gone
         try:
@@ -159,12 +168,16 @@ def open_folder(path: Path, *, make: bool = False) -> Iterator[Folder]:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(path, FOLDER)
     except FileNotFoundError as error:
-        raise NotFound(f"The folder of the backups, {path}, is not there.") from error
+        text = _("The folder of the backups, %(path)s, is not there.", path=path)
+        raise NotFound(text) from error
     except OSError as error:
-        raise AegisError(
-            f"the folder of the backups, {path}, cannot be used ({error.strerror}): mend it, or "
-            "name another in AEGIS_BACKUP_DIR"
-        ) from error
+        text = _(
+            "the folder of the backups, %(path)s, cannot be used (%(reason)s): mend it, or name "
+            "another in AEGIS_BACKUP_DIR",
+            path=path,
+            reason=error.strerror,
+        )
+        raise AegisError(text) from error
     try:
         yield Folder(path, descriptor)
     finally:
@@ -178,13 +191,19 @@ def require_unchanged(file: BufferedReader, size_bytes: int, sha256: str) -> Non
     """
     found = os.fstat(file.fileno()).st_size
     if found != size_bytes:
-        problem = f"it has {found:,} bytes and had {size_bytes:,}"
+        problem = _(
+            "it has %(found)s bytes and had %(size)s",
+            found=grouped(found),
+            size=grouped(size_bytes),
+        )
     elif hashlib.file_digest(file, "sha256").hexdigest() != sha256:
-        problem = "its SHA-256 is another"
+        problem = _("its SHA-256 is another")
     else:
         file.seek(0)
         return
-    raise Conflict(
-        f"This backup has changed since it was made: {problem}. It is not handed out, because "
-        "nobody should restore it. Delete it and back up again."
+    text = _(
+        "This backup has changed since it was made: %(problem)s. It is not handed out, because "
+        "nobody should restore it. Delete it and back up again.",
+        problem=problem,
     )
+    raise Conflict(text)

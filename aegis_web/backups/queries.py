@@ -14,6 +14,7 @@ from aegis_web.config import settings
 from aegis_web.errors import AegisError, NotFound
 from aegis_web.extensions import db
 from aegis_web.jobs.models import Job
+from aegis_web.language import _
 from aegis_web.runs.models import Kind, Run, RunDetails, RunStatus
 
 PAGE_ROWS = 50
@@ -109,9 +110,9 @@ def row_of(backup: Backup, size_bytes: int | None) -> BackupRow:
     """One backup whose file has `size_bytes` (None: there is none)."""
     problem = None
     if size_bytes is None:
-        problem = "File missing"
+        problem = _("File missing")
     elif size_bytes != backup.size_bytes:
-        problem = "File damaged"
+        problem = _("File damaged")
     return BackupRow(
         id=backup.id,
         file_name=backup.file_name,
@@ -197,7 +198,7 @@ def open_backup(backup_id: int) -> tuple[BackupRow, BufferedReader]:
     """
     found = db.session.get(Backup, backup_id)
     if found is None:
-        raise NotFound("There is no such backup, or there is no more. It may have been deleted.")
+        raise NotFound(_("There is no such backup, or there is no more. It may have been deleted."))
     with open_folder(settings().backup_dir) as folder:
         file = folder.open(found.file_name)
     try:

@@ -10,6 +10,7 @@ from aegis_web.backups.actions import delete_backup, request_backup
 from aegis_web.backups.queries import backup_job, latest_backup, list_backups, open_backup
 from aegis_web.config import settings
 from aegis_web.errors import Invalid
+from aegis_web.language import _
 from aegis_web.web.pages import finish_reading, go_to, render
 
 bp = Blueprint("backups", __name__)
@@ -41,10 +42,11 @@ def make() -> Response:
     """Ask for a backup now; a run of the backup job makes it."""
     key = request.form.get("request_key", "")
     if not REQUEST_KEY.fullmatch(key):
-        raise Invalid({"request_key": "The page is damaged or too old. Reload it and try again."})
+        text = _("The page is damaged or too old. Reload it and try again.")
+        raise Invalid({"request_key": text})
     run_id = request_backup(current_actor(), current_app.extensions["aegis.registry"], key)
     if run_id is None:
-        flash("A backup is being made already; it appears here when it is done.", "info")
+        flash(_("A backup is being made already; it appears here when it is done."), "info")
     return go_to(url_for(".index"))
 
 
@@ -74,7 +76,7 @@ def download_latest() -> Response:
 def delete(backup_id: int) -> Response:
     """Delete a backup and its file."""
     name = delete_backup(backup_id, current_actor())
-    flash(f"Deleted {name}.", "success")
+    flash(_("Deleted %(name)s.", name=name), "success")
     return go_to(url_for(".index"))
 
 

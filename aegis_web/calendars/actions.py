@@ -12,16 +12,17 @@ from aegis_web.calendars.queries import LARGEST_KEY, stored
 from aegis_web.errors import Conflict, Invalid, NotFound
 from aegis_web.extensions import transaction
 from aegis_web.jobs.models import Calendar, Job
+from aegis_web.language import N_, _
 
 NAMED = 3  # jobs that a refusal names
-TAKEN = "There is already a calendar with this name. Choose another one."
+TAKEN = N_("There is already a calendar with this name. Choose another one.")
 
 
 class StaleCalendar(Conflict):
     """Somebody else changed the calendar after the form was opened."""
 
     def __init__(self, current: Calendar) -> None:
-        super().__init__("Somebody else changed this calendar in the meantime.")
+        super().__init__(_("Somebody else changed this calendar in the meantime."))
         self.current = current
 
 
@@ -37,7 +38,7 @@ def create_calendar(wanted: CalendarDefinition, actor: Actor) -> int:
             note(session, actor, "create", calendar.id, None, wanted)
             return calendar.id
     except IntegrityError:
-        raise Invalid({"name": TAKEN}) from None
+        raise Invalid({"name": _(TAKEN)}) from None
 
 
 def update_calendar(
@@ -70,7 +71,10 @@ def delete_calendar(calendar_id: int, actor: Actor) -> None:
         used = select(Job.name).where(Job.calendar_id == calendar_id, Job.deleted_at.is_(None))
         names = session.scalars(used.order_by(Job.name)).all()
         if names:
-            raise Conflict(f"This calendar is used by {named(names)}. Take it from them first.")
+            text = _(
+                "This calendar is used by %(jobs)s. Take it from them first.", jobs=named(names)
+            )
+            raise Conflict(text)
         former = update(Job).where(Job.calendar_id == calendar_id)  # deleted ones
         session.execute(former.values(calendar_id=None))
         note(session, actor, "delete", calendar_id, stored(calendar), None)
@@ -79,10 +83,13 @@ def delete_calendar(calendar_id: int, actor: Actor) -> None:
 
 def named(names: Sequence[str]) -> str:
     """Names for a sentence: "“A”, “B” and 4 more"."""
-    quoted = [f"“{name}”" for name in names[:NAMED]]
+    quoted = [_("“%(name)s”", name=name) for name in names[:NAMED]]
     if len(names) > NAMED:
-        return f"{', '.join(quoted)} and {len(names) - NAMED} more"
-    return " and ".join([", ".join(quoted[:-1]), quoted[-1]]) if len(quoted) > 1 else quoted[0]
+        more = len(names) - NAMED
+        return _("%(names)s and %(count)s more", names=", ".join(quoted), count=more)
+    if len(quoted) == 1:
+        return quoted[0]
+    return _("%(names)s and %(last)s", names=", ".join(quoted[:-1]), last=quoted[-1])
 
 
 def check(wanted: CalendarDefinition) -> None:
@@ -96,7 +103,7 @@ def locked(session: Session, calendar_id: int) -> Calendar:
     query = select(Calendar).where(Calendar.id == calendar_id).with_for_update()
     calendar = session.scalar(query) if calendar_id <= LARGEST_KEY else None
     if calendar is None:
-        raise NotFound(f"There is no calendar {calendar_id}, or not any more.")
+        raise NotFound(_("There is no calendar %(id)s, or not any more.", id=calendar_id))
     return calendar
 
 
@@ -106,7 +113,7 @@ def refuse_taken_name(session: Session, name: str, except_id: int | None = None)
     if except_id is not None:
         near = near.where(Calendar.id != except_id)
     if any(other.lower() == name.lower() for other in session.scalars(near)):
-        raise Invalid({"name": TAKEN})
+        raise Invalid({"name": _(TAKEN)})
 
 
 def note(

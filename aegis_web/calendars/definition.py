@@ -7,10 +7,13 @@ from typing import Any
 from aegis_web.engine.triggers import zone_named
 from aegis_web.errors import Invalid
 from aegis_web.jobs.definition import text_error
+from aegis_web.language import N_, _
 
 NAME_LIMIT = 200  # characters
 PERIODS_LIMIT = 200
 YEARS = range(1970, 9001)
+NAMELESS_CALENDAR = N_("The calendar needs a name. Write one that says why nothing runs.")
+NAMELESS_PERIOD = N_("The period needs a name. Write one that says why nothing runs.")
 
 
 @dataclass(frozen=True)
@@ -36,13 +39,15 @@ class Period:
     def errors(self) -> dict[str, str]:
         """What is wrong with it, by "name", "from" and "until"."""
         errors = {}
-        if text := name_error("period", self.name):
+        if text := name_error(_(NAMELESS_PERIOD), self.name):
             errors["name"] = text
         for key, time in (("from", self.start), ("until", self.until)):
             if time.year not in YEARS:
-                errors[key] = f"The year {time.year} is out of reach. Choose another."
+                errors[key] = _(
+                    "The year %(year)s is out of reach. Choose another.", year=time.year
+                )
         if self.until <= self.start:
-            errors["until"] = "This is not after its start. Choose a later time."
+            errors["until"] = _("This is not after its start. Choose a later time.")
         return errors
 
 
@@ -57,16 +62,18 @@ class CalendarDefinition:
     def errors(self) -> dict[str, str]:
         """What is wrong with it by field; of the third period "until.2"."""
         errors = {}
-        if text := name_error("calendar", self.name):
+        if text := name_error(_(NAMELESS_CALENDAR), self.name):
             errors["name"] = text
         try:
             zone_named(self.zone)
         except Invalid as invalid:
             errors |= invalid.errors
         if len(self.periods) > PERIODS_LIMIT:
-            errors["periods"] = (
-                f"These are {len(self.periods)} periods; at most {PERIODS_LIMIT} are allowed. "
-                "Remove past ones, or make a second calendar."
+            errors["periods"] = _(
+                "These are %(count)s periods; at most %(limit)s are allowed. "
+                "Remove past ones, or make a second calendar.",
+                count=len(self.periods),
+                limit=PERIODS_LIMIT,
             )
         for place, period in enumerate(self.periods):
             errors |= {f"{key}.{place}": text for key, text in period.errors().items()}
@@ -78,8 +85,8 @@ class CalendarDefinition:
         return {"name": self.name, "zone": self.zone, "periods": periods}
 
 
-def name_error(what: str, name: str) -> str | None:
-    """What is wrong with the name of a calendar or of a period."""
+def name_error(nameless: str, name: str) -> str | None:
+    """What is wrong with the name of a calendar or of a period: `nameless` where there is none."""
     if not name.strip():
-        return f"The {what} needs a name. Write one that says why nothing runs."
-    return text_error("The name", name, NAME_LIMIT)
+        return nameless
+    return text_error(_("The name"), name, NAME_LIMIT)

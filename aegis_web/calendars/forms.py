@@ -8,10 +8,15 @@ from typing import Any
 from aegis_web.calendars.definition import PERIODS_LIMIT, CalendarDefinition, Period
 from aegis_web.calendars.queries import CalendarRow
 from aegis_web.config_values import UNLISTED_ZONE
+from aegis_web.language import N_, _
 
 TEXT_LIMIT = 2000  # characters of one field that come back to the browser
-LABELS = {"name": "Name", "zone": "Time zone", "periods": "Periods"}
-PERIOD_LABELS = {"name": "Name", "from": "From", "until": "Until"}
+LABELS = {"name": N_("Name"), "zone": N_("Time zone"), "periods": N_("Periods")}
+PERIOD_LABELS = {
+    "name": N_("Period %(number)s, name"),
+    "from": N_("Period %(number)s, from"),
+    "until": N_("Period %(number)s, until"),
+}
 
 
 @dataclass(frozen=True)
@@ -42,8 +47,8 @@ class CalendarForm:
     def labels(self) -> dict[str, str]:
         """What the fields are called, for the list of errors."""
         rows = range(len(self.periods))
-        return LABELS | {
-            f"{key}.{place}": f"Period {place + 1}, {label.lower()}"
+        return {name: _(label) for name, label in LABELS.items()} | {
+            f"{key}.{place}": _(label, number=place + 1)
             for place in rows
             for key, label in PERIOD_LABELS.items()
         }
@@ -98,15 +103,18 @@ def read_form(form: Any) -> CalendarForm:
         if start is not None and until is not None:
             periods.append((place, Period(row.name, start, until)))
         elif not row.name:
-            errors[f"name.{place}"] = "The period needs a name. Write one that says why."
+            errors[f"name.{place}"] = _("The period needs a name. Write one that says why.")
     wanted = CalendarDefinition(typed.name, typed.zone, tuple(period for _, period in periods))
     places = {str(number): place for number, (place, _) in enumerate(periods)}
     for name, text in wanted.errors().items():
         key, dot, number = name.partition(".")
         errors[f"{key}.{places[number]}" if dot else name] = text
     if UNLISTED_ZONE.fullmatch(typed.zone):
-        text = f'"{typed.zone}" means something else on each machine. '
-        errors["zone"] = f"{text}Choose a zone of the list, such as Europe/Berlin."
+        errors["zone"] = _(
+            '"%(zone)s" means something else on each machine. Choose a zone of the list, such as '
+            "Europe/Berlin.",
+            zone=typed.zone,
+        )
     if errors:
         order = {name: place for place, name in enumerate(typed.labels)}
         errors = dict(sorted(errors.items(), key=lambda item: order.get(item[0], 0)))
@@ -119,10 +127,15 @@ def read_time(name: str, typed: str, errors: dict[str, str]) -> datetime | None:
     try:
         time = datetime.fromisoformat(typed)
     except ValueError:
-        text = f'"{typed[:50]}" is not a date and time. ' if typed else "Choose a date and a time. "
-        errors[name] = f"{text}Write it like 2027-01-31T09:30."
+        if typed:
+            errors[name] = _(
+                '"%(typed)s" is not a date and time. Write it like 2027-01-31T09:30.',
+                typed=typed[:50],
+            )
+        else:
+            errors[name] = _("Choose a date and a time. Write it like 2027-01-31T09:30.")
         return None
     if time.tzinfo is not None:
-        errors[name] = "Leave out the offset: the time is meant in the calendar's time zone."
+        errors[name] = _("Leave out the offset: the time is meant in the calendar's time zone.")
         return None
     return time.replace(second=0, microsecond=0)

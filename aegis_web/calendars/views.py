@@ -12,6 +12,7 @@ from aegis_web.calendars.queries import CalendarRow
 from aegis_web.config import settings
 from aegis_web.errors import Invalid, NotFound
 from aegis_web.jobs.forms import read_revision
+from aegis_web.language import _
 from aegis_web.web.pages import go_to, render
 from aegis_web.web.zones import own_zone, zones
 
@@ -49,9 +50,11 @@ def create() -> Response:
         actions.create_calendar(form.wanted, current_actor())
     except Invalid as invalid:
         return calendar_page(form.with_errors(invalid.errors), status=422)
-    flash(
-        f"Created the calendar “{form.wanted.name}”. Choose it in the policies of a job.", "success"
+    text = _(
+        "Created the calendar “%(name)s”. Choose it in the policies of a job.",
+        name=form.wanted.name,
     )
+    flash(text, "success")
     return go_to(url_for("calendars.index"))
 
 
@@ -84,7 +87,7 @@ def update(calendar_id: int) -> Response:
     except Invalid as invalid:
         refused = form.with_errors(invalid.errors)
         return calendar_page(refused, calendar, status=422, revision=read_revision(request.form))
-    flash(f"Saved the calendar “{form.wanted.name}”.", "success")
+    flash(_("Saved the calendar “%(name)s”.", name=form.wanted.name), "success")
     return go_to(url_for("calendars.index"))
 
 
@@ -93,7 +96,7 @@ def delete(calendar_id: int) -> Response:
     """Remove a calendar that no job uses."""
     name = find(calendar_id).wanted.name
     actions.delete_calendar(calendar_id, current_actor())
-    flash(f"Deleted the calendar “{name}”.", "success")
+    flash(_("Deleted the calendar “%(name)s”.", name=name), "success")
     return go_to(url_for("calendars.index"))
 
 
@@ -101,7 +104,7 @@ def find(calendar_id: int) -> CalendarRow:
     """The calendar of that number. Raises: NotFound."""
     calendar = queries.find_calendar(calendar_id)
     if calendar is None:
-        raise NotFound(f"There is no calendar {calendar_id}, or not any more.")
+        raise NotFound(_("There is no calendar %(id)s, or not any more.", id=calendar_id))
     return calendar
 
 

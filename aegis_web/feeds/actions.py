@@ -13,6 +13,7 @@ from aegis_web.extensions import transaction
 from aegis_web.feeds.models import Feed
 from aegis_web.feeds.queries import FeedRow
 from aegis_web.jobs.definition import TAG_LIMIT, text_error
+from aegis_web.language import _
 from aegis_web.runs.filters import LARGEST_KEY
 
 NAME_LIMIT = 100  # characters
@@ -25,17 +26,20 @@ def create_feed(name: str, tag: str, actor: Actor) -> str:
 
     Raises: Invalid by field; Conflict when there are `MOST_FEEDS` already.
     """
-    nameless = None if name else "The feed needs a name. Write who reads it."
+    nameless = None if name else _("The feed needs a name. Write who reads it.")
     errors = {
-        "name": nameless or text_error("The name", name, NAME_LIMIT),
-        "tag": text_error("The tag", tag, TAG_LIMIT),
+        "name": nameless or text_error(_("The name"), name, NAME_LIMIT),
+        "tag": text_error(_("The tag"), tag, TAG_LIMIT),
     }
     if wrong := {field: error for field, error in errors.items() if error}:
         raise Invalid(wrong)
     token = secrets.token_urlsafe(32)
     with transaction() as session:
         if session.scalars(select(func.count(Feed.id))).one() >= MOST_FEEDS:
-            raise Conflict(f"There are {MOST_FEEDS} feeds. Revoke one that nobody reads first.")
+            text = _(
+                "There are %(count)s feeds. Revoke one that nobody reads first.", count=MOST_FEEDS
+            )
+            raise Conflict(text)
         feed = Feed(
             name=name,
             tag=tag,
@@ -55,7 +59,7 @@ def revoke_feed(feed_id: int, actor: Actor) -> str:
     with transaction() as session:
         feed = session.get(Feed, feed_id) if feed_id <= LARGEST_KEY else None
         if feed is None:
-            raise NotFound("There is no such feed, or not any more.")
+            raise NotFound(_("There is no such feed, or not any more."))
         before = {"name": feed.name, "tag": feed.tag}
         session.delete(feed)
         session.add(audit_entry(actor, "feed.revoke", f"feed:{feed_id}", before, None))

@@ -9,11 +9,12 @@ from aegis_web.feeds import actions, queries
 from aegis_web.feeds.ical import calendar_text
 from aegis_web.jobs import queries as jobs
 from aegis_web.jobs.forms import one_line
+from aegis_web.language import ENGLISH, N_, _, spoken
 from aegis_web.web.pages import finish_reading, go_to, render
 
 bp = Blueprint("feeds", __name__, url_prefix="/feeds")
 
-UNKNOWN = (
+UNKNOWN = N_(
     "There is no calendar feed at this address, or not any more: it was revoked. Ask for a new one."
 )
 
@@ -40,17 +41,18 @@ def create() -> Response:
 def revoke(feed_id: int) -> Response:
     """End a feed."""
     name = actions.revoke_feed(feed_id, current_actor())
-    flash(f"Revoked the feed “{name}”. Nobody can read it any more.", "success")
+    flash(_("Revoked the feed “%(name)s”. Nobody can read it any more.", name=name), "success")
     return go_to(url_for("feeds.index"))
 
 
 @bp.get("/<token>.ics")
 def calendar(token: str) -> Response:
-    """When jobs are due, for whoever knows the address."""
+    """When jobs are due, for whoever knows the address; in English, as no account asks."""
     feed = queries.find_feed(token)
     if feed is None:
-        return plain(UNKNOWN, 404, "text/plain")
-    coming = queries.coming(feed.tag)
+        return plain(_(UNKNOWN), 404, "text/plain")
+    with spoken(ENGLISH):
+        coming = queries.coming(feed.tag)
     finish_reading()
     actions.note_use(feed)
     title = f"Jobs: {feed.tag}" if feed.tag else "Jobs"

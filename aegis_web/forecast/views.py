@@ -15,6 +15,7 @@ from aegis_web.forecast.queries import (
     newest_forecast,
 )
 from aegis_web.jobs.addresses import new_key
+from aegis_web.language import N_, _, ngettext
 from aegis_web.web.charts import HeatMap, HeatValue, heat_map
 from aegis_web.web.formats import WEEKDAYS, abbreviation, duration, number
 from aegis_web.web.pages import render
@@ -23,7 +24,27 @@ from aegis_web.web.zones import viewer_zone
 bp = Blueprint("forecast", __name__, url_prefix="/forecast")
 
 OLD_HOURS = 3  # a forecast this old is said to be old
-SHOWN = {"starts": "Starts", "together": "At once"}
+SHOWN = {"starts": N_("Starts"), "together": N_("At once")}
+CHART_NAMES = {
+    "starts": N_("Starts by day and hour"),
+    "together": N_("At once by day and hour"),
+}
+REASONS = {  # by whether it is regular, and whether one run goes at a time
+    (True, True): N_(
+        "It usually takes %(took)s but is due every %(gap)s, while the run before still goes."
+    ),
+    (True, False): N_(
+        "It usually takes %(took)s but is due every %(gap)s, while %(count)s runs of it still go."
+    ),
+    (False, True): N_(
+        "It usually takes %(took)s but is due again %(gap)s after another fire time, while the "
+        "run before still goes."
+    ),
+    (False, False): N_(
+        "It usually takes %(took)s but is due again %(gap)s after another fire time, while "
+        "%(count)s runs of it still go."
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -49,7 +70,9 @@ def index() -> Response:
         days=days,
         chart=chart_of(days, shown),
         shown=shown,
-        choices=[(word, url_for("forecast.index", show=key), key) for key, word in SHOWN.items()],
+        choices=[
+            (_(word), url_for("forecast.index", show=key), key) for key, word in SHOWN.items()
+        ],
         old=outlook is not None and age_hours(outlook) >= OLD_HOURS,
         often=often,
         reason=reason,
@@ -70,7 +93,7 @@ def days_of(outlook: Outlook) -> list[Day]:
 
 def day_name(day: date) -> str:
     """ "Tue 24"."""
-    return f"{WEEKDAYS[day.weekday()]} {day.day}"
+    return _("%(weekday)s %(day)s", weekday=_(WEEKDAYS[day.weekday()]), day=day.day)
 
 
 def chart_of(days: list[Day], shown: str) -> HeatMap:
@@ -79,31 +102,36 @@ def chart_of(days: list[Day], shown: str) -> HeatMap:
         (day.name, {hour: heat_of(day, ahead, shown) for hour, ahead in day.hours.items()})
         for day in days
     ]
-    return heat_map(rows, f"{SHOWN[shown]} by day and hour")
+    return heat_map(rows, _(CHART_NAMES[shown]))
 
 
 def heat_of(day: Day, ahead: HourAhead, shown: str) -> HeatValue:
     """One hour of the heat map, in figures and in words."""
     local = ahead.start.astimezone(viewer_zone())
-    title = (
-        f"{day.name}, {local.hour:02}:00 {abbreviation(local)}: {number(ahead.starts)} "
-        f"start{'' if ahead.starts == 1 else 's'}, at most {number(ahead.at_once)} at once"
+    when = f"{day.name}, {local.hour:02}:00 {abbreviation(local)}"
+    title = ngettext(
+        "%(when)s: %(count)s start, at most %(most)s at once",
+        "%(when)s: %(count)s starts, at most %(most)s at once",
+        ahead.starts,
+        when=when,
+        count=number(ahead.starts),
+        most=number(ahead.at_once),
     )
     return HeatValue(ahead.starts if shown == "starts" else ahead.at_once, title)
 
 
 def often(pile: PileUp) -> str:
     """How often the same jobs start together."""
-    return "once" if pile.times == 1 else f"{number(pile.times)} times in the 7 days"
+    if pile.times == 1:
+        return _("once")
+    return _("%(count)s times in the 7 days", count=number(pile.times))
 
 
 def reason(skip: Skip) -> str:
     """Why runs of a job will be skipped, in one sentence."""
-    takes = f"It usually takes {duration(skip.took)}"
-    if skip.regular:
-        starts = f"but is due every {duration(skip.gap)}"
-    else:
-        starts = f"but is due again {duration(skip.gap)} after another fire time"
-    if skip.max_running == 1:
-        return f"{takes} {starts}, while the run before still goes."
-    return f"{takes} {starts}, while {skip.max_running} runs of it still go."
+    return _(
+        REASONS[skip.regular, skip.max_running == 1],
+        took=duration(skip.took),
+        gap=duration(skip.gap),
+        **({} if skip.max_running == 1 else {"count": skip.max_running}),
+    )

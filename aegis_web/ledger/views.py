@@ -12,6 +12,7 @@ from aegis_web.errors import Invalid
 from aegis_web.jobs.addresses import ONE, find, fragment, new_key
 from aegis_web.jobs.models import Job
 from aegis_web.jobs.trigger_form import local_instant
+from aegis_web.language import N_, _
 from aegis_web.ledger.expected import expected_times
 from aegis_web.ledger.queries import (
     FAILED,
@@ -34,12 +35,12 @@ from aegis_web.web.zones import find_zone, viewer_zone
 bp = Blueprint("ledger", __name__)
 
 LINES = {
-    "Succeeded": SUCCEEDED,
-    "Failed, timed out, lost": FAILED,
-    "Skipped": (RunStatus.SKIPPED,),
-    "Missed": (RunStatus.MISSED,),
-    "Cancelled": (RunStatus.CANCELLED,),
-    "Running, queued": OPEN,
+    N_("Succeeded"): SUCCEEDED,
+    N_("Failed, timed out, lost"): FAILED,
+    N_("Skipped"): (RunStatus.SKIPPED,),
+    N_("Missed"): (RunStatus.MISSED,),
+    N_("Cancelled"): (RunStatus.CANCELLED,),
+    N_("Running, queued"): OPEN,
 }
 SECOND = timedelta(seconds=1)
 TYPED_LIMIT = 40  # characters of a date and time
@@ -111,7 +112,7 @@ def lines_of(job: Job, found: Account) -> list[tuple[str, int, str]]:
     place |= {"since": iso(found.from_at), "until": iso(found.until_at + SECOND)}  # not included
     return [
         (
-            word,
+            _(word),
             found.total(*statuses),
             url_for("runs.index", **place, status=[status.name.lower() for status in statuses]),
         )

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from babel.numbers import format_decimal
 from sqlalchemy import or_, select
 
 from aegis_web.audit.models import AuditEntry
@@ -18,6 +19,7 @@ from aegis_web.engine.clockchange import changes_between
 from aegis_web.engine.pauses import open_pause
 from aegis_web.extensions import db
 from aegis_web.jobs.models import Job, JobSkip, JobState, Pause
+from aegis_web.language import N_, _, language
 from aegis_web.ledger.expected import (
     Rule,
     expected_times,
@@ -34,7 +36,8 @@ MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
 AUDITED = 20  # entries that are looked through for the one that is meant
 OVERLAPPING = 3  # runs that are named
-ASKED = "{actor} asked for it"
+ASKED = N_("%(actor)s asked for it")
+PAUSED = N_("%(actor)s paused it")
 
 
 @dataclass(frozen=True)
@@ -78,19 +81,19 @@ def explain(job: Job, at: datetime) -> Answer:
     case = Case(job, at, rules=rules or ())
     end = just_before(at + MINUTE)
     if not rules:
-        return Answer("What this job said at that time is not known: its versions begin later.")
+        return Answer(_("What this job said at that time is not known: its versions begin later."))
     fires = expected_times(case.rules, just_before(at), min(end, case.now), limit=1000)
     if fires:
         return of_fire_time(case, fires[0], len(fires) - 1)
     if end > case.now:
         if skip := skip_within(job, at, end):
             evidence = audited(case, "job.skip", skip.fire_at, ASKED)
-            words = "That has yet to come, and it will be skipped."
+            words = _("That has yet to come, and it will be skipped.")
             return Answer(words, fire_at=skip.fire_at, evidence=tuple(evidence))
         following = next_expected(case.rules, case.now)
         if following is None:
-            return Answer("That has yet to come, and the job has no fire time any more.")
-        return Answer("That has yet to come.", after=following)
+            return Answer(_("That has yet to come, and the job has no fire time any more."))
+        return Answer(_("That has yet to come."), after=following)
     return not_due(case)
 
 
@@ -105,15 +108,18 @@ def not_due(case: Case) -> Answer:
     """The answer where the trigger named no instant of that minute."""
     rule, begins = rule_at(case.rules, case.at), case.rules[0].begins
     if case.at < begins:
-        text = "The job was not there yet, or what it said then is not known."
-        return Answer(text, evidence=(Evidence("Its first version", begins, page="versions"),))
+        text = _("The job was not there yet, or what it said then is not known.")
+        return Answer(text, evidence=(Evidence(_("Its first version"), begins, page="versions"),))
     before = expected_times(case.rules, begins - MINUTE, case.at, limit=1)
     after = next_expected(case.rules, case.at)
-    evidence = [*clock_changes(case, rule), *rule_changes(case)]
-    words = "" if rule is None else f"{rule.trigger.words()}, {rule.trigger.zone}"
-    sentence = f"It was not due: its trigger said “{words}”." if words else "It was not due."
-    if any("Clocks" in each.text for each in evidence):
-        sentence = f"{sentence} The clocks were changed about then."
+    changed = clock_changes(case, rule)
+    evidence = [*changed, *rule_changes(case)]
+    sentence = _("It was not due.")
+    if rule is not None:
+        words = f"{rule.trigger.words()}, {rule.trigger.zone}"
+        sentence = _("It was not due: its trigger said “%(words)s”.", words=words)
+    if changed:
+        sentence = " ".join((sentence, _("The clocks were changed about then.")))
     last = before[0] if before else None
     return Answer(sentence, evidence=tuple(evidence), before=last, after=after)
 
@@ -125,17 +131,31 @@ def clock_changes(case: Case, rule: Rule | None) -> list[Evidence]:
     reach, found = timedelta(hours=3), []
     zone = rule.trigger.zone
     for at, old, new in changes_between(zone, to_us(case.at - reach), to_us(case.at + reach)):
-        way = "forward" if new > old else "back"
         minutes = abs(new - old) // 60_000_000
-        instant = datetime.fromtimestamp(at / 1e6, UTC)
-        found.append(Evidence(f"Clocks in {zone} were set {way} by {minutes} minutes", instant))
+        if new > old:
+            text = _(
+                "Clocks in %(zone)s were set forward by %(minutes)s minutes",
+                zone=zone,
+                minutes=minutes,
+            )
+        else:
+            text = _(
+                "Clocks in %(zone)s were set back by %(minutes)s minutes",
+                zone=zone,
+                minutes=minutes,
+            )
+        found.append(Evidence(text, datetime.fromtimestamp(at / 1e6, UTC)))
     return found
 
 
 def rule_changes(case: Case) -> list[Evidence]:
     """The changes of the trigger within a day."""
     return [
-        Evidence(f"From then on it said “{rule.trigger.words()}”", rule.after, page="versions")
+        Evidence(
+            _("From then on it said “%(words)s”", words=rule.trigger.words()),
+            rule.after,
+            page="versions",
+        )
         for rule, former in zip(case.rules[1:], case.rules, strict=False)
         if abs(rule.after - case.at) < DAY and rule.trigger.to_json() != former.trigger.to_json()
     ]
@@ -161,10 +181,10 @@ def without_row(case: Case, fire_at: datetime, others: int) -> Answer:
     if job.next_run_at is not None and fire_at >= job.next_run_at:
         sentence, evidence = unclaimed(case)
     elif fire_at < case.now - timedelta(days=settings().keep_runs_days):
-        sentence = "That is longer ago than history is kept, so nobody knows any more."
+        sentence = _("That is longer ago than history is kept, so nobody knows any more.")
         evidence = []
     else:
-        sentence = (
+        sentence = _(
             "It was due, and there is no row for it. That must not happen: please report it, with "
             "this job's number and the time."
         )
@@ -177,58 +197,65 @@ def unclaimed(case: Case) -> tuple[str, list[Evidence]]:
     job = case.job
     if job.state == JobState.PAUSED:
         evidence = paused_by(case, case.now)
-        return "It is paused. You choose what becomes of it when you resume the job.", evidence
+        return _("It is paused. You choose what becomes of it when you resume the job."), evidence
     pause = open_pause(db.session)
     if pause is not None:
-        return "Everything is paused.", [of_pause(pause)]
+        return _("Everything is paused."), [of_pause(pause)]
     beat = db.session.scalar(select(Node.beat_at).order_by(Node.beat_at.desc()).limit(1))
-    text = "It is due, and no process has taken it yet. One that runs takes it within a second."
-    return text, [] if beat is None else [Evidence("The last beat of any process", beat)]
+    text = _("It is due, and no process has taken it yet. One that runs takes it within a second.")
+    return text, [] if beat is None else [Evidence(_("The last beat of any process"), beat)]
 
 
 def of_run(case: Case, run: Run, fire_at: datetime) -> tuple[str, list[Evidence]]:
     """What a row says of its fire time."""
     status = RunStatus(run.status)
     if status is RunStatus.SUCCEEDED:
-        return "It ran, and succeeded.", [began(run, fire_at)]
+        return _("It ran, and succeeded."), [began(run, fire_at)]
     if status is RunStatus.QUEUED:
         return waiting(run)
     if status is RunStatus.RUNNING:
-        return "It is running.", [began(run, fire_at)]
+        return _("It is running."), [began(run, fire_at)]
     if status in (RunStatus.FAILED, RunStatus.TIMED_OUT):
-        word = "failed" if status is RunStatus.FAILED else "took longer than its timeout"
-        return f"It ran, and {word}: {inert(run.error or 'no error is kept')}", [
-            began(run, fire_at)
-        ]
+        error = inert(run.error) if run.error else _("no error is kept")
+        if status is RunStatus.FAILED:
+            sentence = _("It ran, and failed: %(error)s", error=error)
+        else:
+            sentence = _("It ran, and took longer than its timeout: %(error)s", error=error)
+        return sentence, [began(run, fire_at)]
     reason = Reason(run.reason) if run.reason in set(Reason) else None
     verb = {
-        RunStatus.CANCELLED: "It was cancelled.",
-        RunStatus.LOST: "It began, and was lost.",
-        RunStatus.SKIPPED: "It was skipped.",
-        RunStatus.MISSED: "It was missed.",
+        RunStatus.CANCELLED: _("It was cancelled."),
+        RunStatus.LOST: _("It began, and was lost."),
+        RunStatus.SKIPPED: _("It was skipped."),
+        RunStatus.MISSED: _("It was missed."),
     }[status]
-    sentence = f"{verb} {REASON_SENTENCES[reason]}" if reason else verb
+    sentence = f"{verb} {_(REASON_SENTENCES[reason])}" if reason else verb
     return sentence, evidence_of(case, run, reason, fire_at)
 
 
 def began(run: Run, fire_at: datetime) -> Evidence:
     """When an attempt began, and how late."""
     if run.started_at is None:
-        return Evidence("It never began")
+        return Evidence(_("It never began"))
     late = max(0.0, (run.started_at - fire_at).total_seconds())
-    return Evidence(f"It began {late:.1f} s after its fire time", run.started_at, run_id=run.id)
+    text = _(
+        "It began %(seconds)s s after its fire time",
+        seconds=format_decimal(late, "0.0", locale=language()),
+    )
+    return Evidence(text, run.started_at, run_id=run.id)
 
 
 def waiting(run: Run) -> tuple[str, list[Evidence]]:
     """What a queued run waits for."""
     if run.attempt > 1 and run.not_before is not None:
-        return "An attempt did not succeed, and the next one waits.", [
-            Evidence("It begins", run.not_before, run_id=run.id)
+        return _("An attempt did not succeed, and the next one waits."), [
+            Evidence(_("It begins"), run.not_before, run_id=run.id)
         ]
     pause = open_pause(db.session)
     if pause is not None:
-        return "It waits, because everything is paused.", [of_pause(pause)]
-    return "It waits for a free place.", [Evidence("It was queued", run.queued_at, run_id=run.id)]
+        return _("It waits, because everything is paused."), [of_pause(pause)]
+    queued = Evidence(_("It was queued"), run.queued_at, run_id=run.id)
+    return _("It waits for a free place."), [queued]
 
 
 def evidence_of(case: Case, run: Run, reason: Reason | None, fire_at: datetime) -> list[Evidence]:
@@ -239,15 +266,15 @@ def evidence_of(case: Case, run: Run, reason: Reason | None, fire_at: datetime) 
         return paused_by(case, fire_at)
     if reason is Reason.BLACKOUT:
         name = forbidden_times(case.job.calendar_id, [fire_at]).get(fire_at)
-        return [Evidence(f"The period “{name}”")] if name else []
+        return [Evidence(_("The period “%(name)s”", name=name))] if name else []
     if reason is Reason.SKIPPED_ONCE:
         return audited(case, "job.skip", fire_at, ASKED)
     if reason in (Reason.TOO_LATE, Reason.SUPERSEDED, Reason.BACKLOG):
-        return [*downtime(fire_at), Evidence("It was settled", run.queued_at, run_id=run.id)]
+        return [*downtime(fire_at), Evidence(_("It was settled"), run.queued_at, run_id=run.id)]
     if reason in (Reason.PROCESS_DIED, Reason.SHUTDOWN):
         return died(run)
     if reason is Reason.BROKEN and case.job.problem:
-        return [Evidence(f"It still is: {case.job.problem}")]
+        return [Evidence(_("It still is: %(problem)s", problem=case.job.problem))]
     return []
 
 
@@ -266,7 +293,9 @@ def overlapping(run: Run, fire_at: datetime) -> list[Evidence]:
         .limit(OVERLAPPING)
     )
     return [
-        Evidence(f"Run {other.id} went", other.started_at, other.finished_at, run_id=other.id)
+        Evidence(
+            _("Run %(id)s went", id=other.id), other.started_at, other.finished_at, run_id=other.id
+        )
         for other in db.session.scalars(query)
     ]
 
@@ -277,13 +306,14 @@ def paused_by(case: Case, instant: datetime) -> list[Evidence]:
         Pause.from_at <= instant, or_(Pause.until_at.is_(None), Pause.until_at > instant)
     )
     pause = db.session.scalar(query.order_by(Pause.id.desc()).limit(1))
-    return [of_pause(pause)] if pause else audited(case, "job.pause", instant, "{actor} paused it")
+    return [of_pause(pause)] if pause else audited(case, "job.pause", instant, PAUSED)
 
 
 def of_pause(pause: Pause) -> Evidence:
     """A pause of everything."""
     why = f": {pause.reason}" if pause.reason else ""
-    return Evidence(f"{pause.paused_by} paused everything{why}", pause.from_at, pause.until_at)
+    text = _("%(actor)s paused everything", actor=pause.paused_by)
+    return Evidence(f"{text}{why}", pause.from_at, pause.until_at)
 
 
 def audited(case: Case, action: str, instant: datetime, words: str) -> list[Evidence]:
@@ -298,7 +328,7 @@ def audited(case: Case, action: str, instant: datetime, words: str) -> list[Evid
         meant = after.get("fire_at", after.get("skip_next_at"))  # the latter: up to release 0.1
         if action == "job.pause" or meant == instant.isoformat():
             why = f": {after['reason']}" if after.get("reason") else ""
-            return [Evidence(words.format(actor=entry.actor) + why, entry.at)]
+            return [Evidence(_(words, actor=entry.actor) + why, entry.at)]
     return []
 
 
@@ -307,19 +337,19 @@ def downtime(instant: datetime) -> list[Evidence]:
     ended = or_(Node.ended_at.is_(None), Node.ended_at > instant)
     query = select(Node.id).where(Node.started_at <= instant, Node.beat_at >= instant, ended)
     if db.session.scalar(query.limit(1)) is not None:
-        return [Evidence("Processes were there at that time, and busy or just starting")]
+        return [Evidence(_("Processes were there at that time, and busy or just starting"))]
     last = select(Node.beat_at).where(Node.beat_at < instant).order_by(Node.beat_at.desc()).limit(1)
     first = select(Node.started_at).where(Node.started_at > instant).order_by(Node.started_at)
     since, until = db.session.scalar(last), db.session.scalar(first.limit(1))
-    return [Evidence("No process of the scheduler was there", since, until)]
+    return [Evidence(_("No process of the scheduler was there"), since, until)]
 
 
 def died(run: Run) -> list[Evidence]:
     """The process that ran it, and its last beat."""
     node = db.session.get(Node, run.node_id) if run.node_id is not None else None
     if node is None:
-        return [Evidence("It ended", run.finished_at, run_id=run.id)]
+        return [Evidence(_("It ended"), run.finished_at, run_id=run.id)]
     return [
-        Evidence(f"The process {node.name} beat for the last time", node.beat_at),
-        Evidence("It was settled", run.finished_at, run_id=run.id),
+        Evidence(_("The process %(name)s beat for the last time", name=node.name), node.beat_at),
+        Evidence(_("It was settled"), run.finished_at, run_id=run.id),
     ]

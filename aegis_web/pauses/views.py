@@ -10,6 +10,7 @@ from aegis_web.clock import utc_now
 from aegis_web.errors import Conflict, Invalid
 from aegis_web.jobs.models import CatchUp
 from aegis_web.jobs.pause_form import LASTING_WORDS, PauseForm, read_pause
+from aegis_web.language import N_, _
 from aegis_web.pauses import actions
 from aegis_web.pauses.queries import current_pause, passed_in_pause
 from aegis_web.web.pages import go_to, on_each_page, render
@@ -18,9 +19,9 @@ from aegis_web.web.zones import viewer_zone
 bp = Blueprint("pauses", __name__, url_prefix="/pauses")
 
 CATCH_UP_WORDS = {
-    CatchUp.NONE: "Run none",
-    CatchUp.LATEST: "Run the latest of each job",
-    CatchUp.ALL: "Run all",
+    CatchUp.NONE: N_("Run none"),
+    CatchUp.LATEST: N_("Run the latest of each job"),
+    CatchUp.ALL: N_("Run all"),
 }
 
 
@@ -54,7 +55,7 @@ def pause() -> Response:
     if form.errors:
         return pause_page(form, 422)
     actions.pause_everything(current_actor(), form.reason, form.until_at)
-    flash("Everything is paused: no run begins. What runs already goes on.", "info")
+    flash(_("Everything is paused: no run begins. What runs already goes on."), "info")
     return go_to(url_for("jobs.index"))
 
 
@@ -62,9 +63,10 @@ def pause() -> Response:
 def resume_form() -> Response:
     """The question what becomes of the fire times that passed, with their number."""
     if current_pause() is None:
-        raise Conflict("Nothing is paused: somebody else was first, or the time was over.")
+        raise Conflict(_("Nothing is paused: somebody else was first, or the time was over."))
     passed = passed_in_pause()
-    return render("pauses/resume.html", passed=passed, catch_ups=CATCH_UP_WORDS)
+    catch_ups = {choice: _(word) for choice, word in CATCH_UP_WORDS.items()}
+    return render("pauses/resume.html", passed=passed, catch_ups=catch_ups)
 
 
 @bp.post("/resume")
@@ -72,9 +74,9 @@ def resume() -> Response:
     """Let everything go on."""
     chosen = request.form.get("catch_up", CatchUp.NONE)
     if chosen not in list(CatchUp):
-        raise Invalid({"catch_up": "Choose whether none, the latest or all of them run."})
+        raise Invalid({"catch_up": _("Choose whether none, the latest or all of them run.")})
     actions.resume_everything(current_actor(), CatchUp(chosen))
-    flash("Everything goes on.", "success")
+    flash(_("Everything goes on."), "success")
     return go_to(url_for("jobs.index"))
 
 

@@ -7,6 +7,7 @@ from sqlalchemy import make_url
 
 from aegis_web.accounts.actions import new_setup_link
 from aegis_web.config import Settings
+from aegis_web.language import _
 
 ANY = ("0.0.0.0", "::", "")  # noqa: S104  (compared, not bound)
 
@@ -31,7 +32,7 @@ def banner(app: Flask, address: str) -> str:
     address = settings.public_url or address
     facts = {
         "Address": address,
-        "Mode": f"{settings.composition}, {engine_words(settings)}",
+        "Mode": mode_words(settings),
         "Data": data_words(settings),
     }
     if path is not None:
@@ -40,17 +41,24 @@ def banner(app: Flask, address: str) -> str:
     return "\n".join(["", "  Aegis Web is running", *lines, ""])
 
 
+def mode_words(settings: Settings) -> str:
+    """The composition, and where its jobs run."""
+    composition = _(settings.composition)
+    return _("%(composition)s, %(engine)s", composition=composition, engine=engine_words(settings))
+
+
 def engine_words(settings: Settings) -> str:
     if settings.engine == "off":
-        return "jobs run in another process"
-    return "jobs run in this process"
+        return _("jobs run in another process")
+    return _("jobs run in this process")
 
 
 def data_words(settings: Settings) -> str:
     """Where everything is kept, without the password."""
     if not settings.persistent:
-        return "kept in no file: gone when this process ends"
+        return _("kept in no file: gone when this process ends")
     url = make_url(settings.database_url)
     if url.get_backend_name() == "sqlite":
         return str(url.database)
-    return f"PostgreSQL {url.database} at {url.host or url.query.get('host', 'localhost')}"
+    host = url.host or url.query.get("host", "localhost")
+    return _("PostgreSQL %(database)s at %(host)s", database=url.database, host=host)

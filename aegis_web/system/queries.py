@@ -19,8 +19,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from aegis_web.backups.models import Backup
 from aegis_web.clock import utc_now
 from aegis_web.config import Settings
+from aegis_web.config_checks import LOST_AT_RESTART
 from aegis_web.config_values import sqlite_path
 from aegis_web.extensions import db
+from aegis_web.language import N_, _
 from aegis_web.system.health import EngineHealth, engine_beats, engine_health
 from aegis_web.system.schema import revisions
 from aegis_web.version import VERSION
@@ -91,12 +93,13 @@ def tzdata_version() -> str:
         try:
             first = (Path(folder) / "tzdata.zi").read_text().partition("\n")[0]
         except OSError:
-            return f"of the system, in {folder}"
-        return f"{first.removeprefix('# version').strip()} (of the system, in {folder})"
+            return _("of the system, in %(folder)s", folder=folder)
+        release = first.removeprefix("# version").strip()
+        return _("%(release)s (of the system, in %(folder)s)", release=release, folder=folder)
     try:
-        return f"{version('tzdata')} (Python package)"
+        return _("%(release)s (Python package)", release=version("tzdata"))
     except PackageNotFoundError:
-        return "none found"
+        return _("none found")
 
 
 def database_facts(settings: Settings) -> Database:
@@ -119,10 +122,10 @@ def sqlite_size(settings: Settings) -> int:
 
 
 def folders(settings: Settings) -> dict[str, Folder]:
-    """The folders in use, by what they hold; none where nothing is kept."""
+    """The folders in use, by a message of what they hold; none where nothing is kept."""
     if not settings.persistent:
         return {}
-    return {"Data": room_in(settings.data_dir), "Backups": room_in(settings.backup_dir)}
+    return {N_("Data"): room_in(settings.data_dir), N_("Backups"): room_in(settings.backup_dir)}
 
 
 def room_in(path: Path) -> Folder:
@@ -149,22 +152,26 @@ def engine_warnings(settings: Settings, health: EngineHealth) -> Iterator[Warned
     if settings.engine == "off" and not health.beating:
         yield Warned(
             "danger",
-            "No engine is running",
-            "This process does not run jobs (AEGIS_ENGINE=off) and no other does: start the "
-            "scheduler process of the Procfile, or set AEGIS_ENGINE=embedded.",
+            _("No engine is running"),
+            _(
+                "This process does not run jobs (AEGIS_ENGINE=off) and no other does: start the "
+                "scheduler process of the Procfile, or set AEGIS_ENGINE=embedded."
+            ),
         )
     elif settings.engine == "off":
         yield Warned(
             "info",
-            "Jobs run elsewhere",
-            "This process does not run jobs (AEGIS_ENGINE=off); the nodes below do.",
+            _("Jobs run elsewhere"),
+            _("This process does not run jobs (AEGIS_ENGINE=off); the nodes below do."),
         )
     elif not health.beating:
         yield Warned(
             "danger",
-            "No engine is running",
-            "Nothing has beaten for 10 seconds, so no job starts. Look into the server's log and "
-            "start it again; what was due meanwhile is accounted for then.",
+            _("No engine is running"),
+            _(
+                "Nothing has beaten for 10 seconds, so no job starts. Look into the server's log "
+                "and start it again; what was due meanwhile is accounted for then."
+            ),
         )
 
 
@@ -172,23 +179,30 @@ def setting_warnings(settings: Settings) -> Iterator[Warned]:
     """What the settings put at risk."""
     on_sqlite = settings.database_url.startswith("sqlite")
     for sentence in settings.warnings:
-        ephemeral = "empties its disk" in sentence
-        title = "Everything here will be lost" if ephemeral else "A setting needs a look"
-        yield Warned("danger" if ephemeral else "warning", title, sentence)
+        if sentence == LOST_AT_RESTART:
+            yield Warned("danger", _("Everything here will be lost"), _(sentence))
+        else:
+            yield Warned("warning", _("A setting needs a look"), _(sentence))
     if settings.persistent and settings.platform and not on_sqlite:
         yield Warned(
             "warning",
-            "Backups may not last",
-            f"Backups are written to {settings.backup_dir}, and this platform empties its disk at "
-            "each restart. Name a lasting volume in AEGIS_BACKUP_DIR, or download them.",
+            _("Backups may not last"),
+            _(
+                "Backups are written to %(folder)s, and this platform empties its disk at each "
+                "restart. Name a lasting volume in AEGIS_BACKUP_DIR, or download them.",
+                folder=settings.backup_dir,
+            ),
         )
     if on_sqlite and settings.web_concurrency > 1:
         yield Warned(
             "warning",
-            "Several web processes share one SQLite file",
-            f"WEB_CONCURRENCY={settings.web_concurrency}: all of them must be on this machine and "
-            "its own disk, never on a network share. For several machines set DATABASE_URL to a "
-            "PostgreSQL database.",
+            _("Several web processes share one SQLite file"),
+            _(
+                "WEB_CONCURRENCY=%(count)s: all of them must be on this machine and its own disk, "
+                "never on a network share. For several machines set DATABASE_URL to a PostgreSQL "
+                "database.",
+                count=settings.web_concurrency,
+            ),
         )
 
 
@@ -198,15 +212,18 @@ def backup_warnings() -> Iterator[Warned]:
     if newest is None:
         yield Warned(
             "info",
-            "No backup yet",
-            "The daily backup makes the first one at its next time; Backups has “Back up now”.",
+            _("No backup yet"),
+            _("The daily backup makes the first one at its next time; Backups has “Back up now”."),
         )
     elif utc_now() - newest > STALE_BACKUP:
         yield Warned(
             "warning",
-            "The newest backup is old",
-            f"It is {(utc_now() - newest).days} days old, though one is due each day: look at the "
-            "runs of the backup job.",
+            _("The newest backup is old"),
+            _(
+                "It is %(days)s days old, though one is due each day: look at the runs of the "
+                "backup job.",
+                days=(utc_now() - newest).days,
+            ),
         )
 
 

@@ -12,30 +12,31 @@ from sqlalchemy import func, select
 
 from aegis_web.extensions import db
 from aegis_web.jobs.models import Job
+from aegis_web.language import N_, _
 from aegis_web.parameters.durations import duration_words
 from aegis_web.parameters.kinds import UNKNOWN, Kind, Limits, Parameter
 from aegis_web.registry import Registry, ServiceFunction
 
 KIND_WORDS = {
-    Kind.TEXT: "text",
-    Kind.INTEGER: "whole number",
-    Kind.NUMBER: "number",
-    Kind.SWITCH: "yes or no",
-    Kind.CHOICE: "one of",
-    Kind.DATE: "date",
-    Kind.TIME: "time of day",
-    Kind.DATETIME: "date and time",
-    Kind.DURATION: "duration",
-    Kind.SECRET: "secret",
-    Kind.LIST: "list",
-    Kind.GROUP: "group",
+    Kind.TEXT: N_("text"),
+    Kind.INTEGER: N_("whole number"),
+    Kind.NUMBER: N_("number"),
+    Kind.SWITCH: N_("yes or no"),
+    Kind.CHOICE: N_("one of"),
+    Kind.DATE: N_("date"),
+    Kind.TIME: N_("time of day"),
+    Kind.DATETIME: N_("date and time"),
+    Kind.DURATION: N_("duration"),
+    Kind.SECRET: N_("secret"),
+    Kind.LIST: N_("list"),
+    Kind.GROUP: N_("group"),
 }
 LONGEST_DEFAULT = 60  # characters; a longer default is cut
 
 PLACES = {
-    "loop": "On the event loop",
-    "thread": "In a thread",
-    "process": "In a process that can be killed",
+    "loop": N_("On the event loop"),
+    "thread": N_("In a thread"),
+    "process": N_("In a process that can be killed"),
 }
 
 
@@ -49,6 +50,7 @@ class ParameterRow:
     limits: str
     required: bool
     default: str | None  # None: there is none
+    empty: bool  # the default is nothing
     help: str
 
 
@@ -99,22 +101,28 @@ def card_of(found: ServiceFunction, jobs: int) -> ServiceCard:
         module=found.module,
         place=found.place,
         line=found.line,
-        runs_in=PLACES[found.runs_in] + (", a new one for each run" if found.fresh else ""),
+        runs_in=place_words(found),
         facts=tuple(default_facts(found)),
         parameters=tuple(rows_of(found.parameters)),
         jobs=jobs,
     )
 
 
+def place_words(found: ServiceFunction) -> str:
+    """Where its runs go on."""
+    place = _(PLACES[found.runs_in])
+    return _("%(place)s, a new one for each run", place=place) if found.fresh else place
+
+
 def default_facts(found: ServiceFunction) -> list[tuple[str, str]]:
     """What new jobs of it start out with, where its author has said so."""
     facts = []
     if found.timeout_seconds is not None:
-        facts.append(("Time limit", seconds_words(found.timeout_seconds)))
+        facts.append((_("Time limit"), seconds_words(found.timeout_seconds)))
     if found.retries:
-        facts.append(("Retries", str(found.retries)))
+        facts.append((_("Retries"), str(found.retries)))
     if found.grace_seconds is not None:
-        facts.append(("Grace time", seconds_words(found.grace_seconds)))
+        facts.append((_("Grace time"), seconds_words(found.grace_seconds)))
     return facts
 
 
@@ -135,6 +143,7 @@ def rows_of(parameters: Sequence[Parameter], depth: int = 0) -> list[ParameterRo
                 limits=limit_words(parameter.limits, parameter.kind),
                 required=parameter.required,
                 default=default_words(parameter),
+                empty=parameter.has_default and is_nothing(parameter.default),
                 help=parameter.help,
             )
         )
@@ -144,27 +153,33 @@ def rows_of(parameters: Sequence[Parameter], depth: int = 0) -> list[ParameterRo
 
 def kind_words(parameter: Parameter) -> str:
     """What a value is, in words."""
-    words = KIND_WORDS[parameter.kind]
+    words = _(KIND_WORDS[parameter.kind])
     if parameter.kind is Kind.LIST and parameter.item is not None:
-        words = f"list of {kind_words(parameter.item)}"
+        words = _("list of %(kind)s", kind=kind_words(parameter.item))
     elif parameter.choices:
-        words = f"{words} {', '.join(label for _, label in parameter.choices)}"
-    return f"{words}, or nothing" if parameter.optional else words
+        labels = ", ".join(label for _value, label in parameter.choices)
+        words = _("%(kind)s %(choices)s", kind=words, choices=labels)
+    return _("%(kind)s, or nothing", kind=words) if parameter.optional else words
 
 
 def limit_words(limits: Limits, kind: Kind) -> str:
     """What a value must keep to, in words; empty when there is nothing."""
     said = []
     if limits.ge is not None and limits.le is not None:
-        said.append(f"{value_words(limits.ge)} to {value_words(limits.le)}")
-    else:
-        bounds = (("at least", limits.ge), ("at most", limits.le))
-        said += [f"{words} {value_words(bound)}" for words, bound in bounds if bound is not None]
-    bounds = (("more than", limits.gt), ("less than", limits.lt))
-    said += [f"{words} {value_words(bound)}" for words, bound in bounds if bound is not None]
-    unit = "items" if kind is Kind.LIST else "characters"
-    if limits.max_length is not None:
-        said.append(f"at most {limits.max_length} {unit}")
+        low, high = value_words(limits.ge), value_words(limits.le)
+        said.append(_("%(low)s to %(high)s", low=low, high=high))
+    elif limits.ge is not None:
+        said.append(_("at least %(value)s", value=value_words(limits.ge)))
+    elif limits.le is not None:
+        said.append(_("at most %(value)s", value=value_words(limits.le)))
+    if limits.gt is not None:
+        said.append(_("more than %(value)s", value=value_words(limits.gt)))
+    if limits.lt is not None:
+        said.append(_("less than %(value)s", value=value_words(limits.lt)))
+    if limits.max_length is not None and kind is Kind.LIST:
+        said.append(_("at most %(count)s items", count=limits.max_length))
+    elif limits.max_length is not None:
+        said.append(_("at most %(count)s characters", count=limits.max_length))
     return ", ".join(said)
 
 
@@ -173,19 +188,24 @@ def default_words(parameter: Parameter) -> str | None:
     if not parameter.has_default or parameter.kind is Kind.GROUP:
         return None
     if parameter.default is UNKNOWN:
-        return "made when it is needed"
+        return _("made when it is needed")
     if parameter.kind is Kind.SECRET and parameter.default is not None:
         return "••••••"
     words = value_words(parameter.default)
     return words if len(words) <= LONGEST_DEFAULT else words[:LONGEST_DEFAULT] + "…"
 
 
+def is_nothing(value: Any) -> bool:
+    """Whether a default says that there is no value."""
+    return value is None or value == "" or value == []
+
+
 def value_words(value: Any) -> str:
     """A default or limit, as a person would write it."""
-    if value is None or value == "" or value == []:
-        return "nothing"
+    if is_nothing(value):
+        return _("nothing")
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return _("yes") if value else _("no")
     if isinstance(value, Enum):
         return str(value.value)
     if isinstance(value, list):

@@ -5,7 +5,7 @@ from flask import Blueprint, Response, current_app
 from aegis_web.clock import utc_now
 from aegis_web.config import settings
 from aegis_web.registry import Registry
-from aegis_web.system.banner import data_words, engine_words
+from aegis_web.system.banner import data_words, mode_words
 from aegis_web.system.health import engine_health
 from aegis_web.system.queries import database_facts, folders, ready, this_process, warnings
 from aegis_web.system.registry_page import service_cards
@@ -24,7 +24,7 @@ def index() -> Response:
         return render("system/index.html", "system/_nodes.html", health=health)
     return render(
         "system/index.html",
-        mode=f"{config.composition}, {engine_words(config)}",
+        mode=mode_words(config),
         process=this_process(config),
         health=health,
         database=database_facts(config),

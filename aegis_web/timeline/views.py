@@ -4,15 +4,17 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from babel.dates import format_date
 from flask import Blueprint, Response, request, url_for
 
 from aegis_web.clock import utc_now
 from aegis_web.jobs import queries as jobs
 from aegis_web.jobs.filters import JobFilter
+from aegis_web.language import N_, _, grouped, language
 from aegis_web.runs.filters import iso
 from aegis_web.runs.models import RunStatus
 from aegis_web.timeline.queries import DayPage, JobDay, Plan, Stretch, timeline
-from aegis_web.web.badges import LOOKS, word_of
+from aegis_web.web.badges import word_of
 from aegis_web.web.charts import kind_of
 from aegis_web.web.formats import duration, short_clock
 from aegis_web.web.pages import render, wants_fragment
@@ -24,6 +26,17 @@ ORDER = ("fail", "run", "late", "ok")  # which colour a stretch gets: the first 
 LEAST_PERCENT = 0.22  # the width of the shortest bar
 TICK_HOURS = 3
 EARLIEST, LATEST = date(1970, 1, 2), date(9000, 1, 1)
+WITHIN = {  # the word of a status behind a number
+    "queued": N_("queued"),
+    "running": N_("running"),
+    "succeeded": N_("succeeded"),
+    "failed": N_("failed"),
+    "timed_out": N_("timed out"),
+    "cancelled": N_("cancelled"),
+    "lost": N_("lost"),
+    "skipped": N_("skipped"),
+    "missed": N_("missed"),
+}
 
 
 @dataclass(frozen=True)
@@ -59,6 +72,7 @@ def index() -> Response:
         status=422 if error else 200,
         address=page_url(day, today, chosen),
         shown=shown,
+        day=format_date(day, _("EEEE, d MMMM y"), locale=language()),
         chosen=chosen,
         error=error,
         lines=[line_of(shown, job) for job in shown.jobs],
@@ -84,9 +98,9 @@ def read_day(typed: str, today: date) -> tuple[date, str | None]:
     try:
         day = date.fromisoformat(typed)
     except ValueError:
-        return today, f"“{typed[:40]}” is not a date. Write it like 2027-01-31."
+        return today, _("“%(typed)s” is not a date. Write it like 2027-01-31.", typed=typed[:40])
     if not EARLIEST <= day <= LATEST:
-        return today, f"The year {day.year} is out of reach. Choose another day."
+        return today, _("The year %(year)s is out of reach. Choose another day.", year=day.year)
     return day, None
 
 
@@ -109,12 +123,14 @@ def line_of(page: DayPage, job: JobDay) -> Line:
 
 def plan_words(plan: Plan, usual_seconds: float | None) -> str:
     """What is planned, for the one who points at it."""
+    at, until = short_clock(plan.from_at), short_clock(plan.until_at)
     if plan.skipped:
-        return f"{short_clock(plan.from_at)} will be skipped"
+        return _("%(at)s will be skipped", at=at)
     if plan.count > 1:
-        return f"{plan.count:,} planned until {short_clock(plan.until_at)}"
-    usual = f", usually {duration(usual_seconds)}" if usual_seconds else ""
-    return f"Planned {short_clock(plan.from_at)}{usual}"
+        return _("%(count)s planned until %(until)s", count=grouped(plan.count), until=until)
+    if not usual_seconds:
+        return _("Planned %(at)s", at=at)
+    return _("Planned %(at)s, usually %(duration)s", at=at, duration=duration(usual_seconds))
 
 
 def bar_of(page: DayPage, job: JobDay, stretch: Stretch) -> Bar:
@@ -122,14 +138,16 @@ def bar_of(page: DayPage, job: JobDay, stretch: Stretch) -> Bar:
     kinds = {kind_of(status) for status in stretch.counts}
     kind = next(kind for kind in ORDER if kind in kinds)
     took = (stretch.until_at - stretch.from_at).total_seconds()
-    title = f"{in_words(stretch.counts)}, {short_clock(stretch.from_at)}"
+    title, when = in_words(stretch.counts), short_clock(stretch.from_at)
     if stretch.run_id is not None:
         url = url_for("runs.show", run_id=stretch.run_id)
-        title += f", {duration(took)}" if took else ""
+        title = f"{title}, {when}, {duration(took)}" if took else f"{title}, {when}"
     else:
         since, until = stretch.from_at, stretch.until_at + timedelta(seconds=1)
         url = url_for("runs.index", job=job.job.id, since=iso(since), until=iso(until))
-        title += f" to {short_clock(stretch.until_at)}" if took else ""
+        if took:
+            when = _("%(begin)s to %(end)s", begin=when, end=short_clock(stretch.until_at))
+        title = f"{title}, {when}"
     return bar_at(page, stretch.from_at, stretch.until_at, kind, title, url)
 
 
@@ -160,5 +178,5 @@ def in_words(counts: Any) -> str:
     """ "3 succeeded, 1 failed"."""
     words = {word_of(RunStatus(status)): count for status, count in counts.items() if count}
     return ", ".join(
-        f"{words[word]:,} {LOOKS[word].word.lower()}" for word in LOOKS if word in words
+        f"{grouped(words[word])} {_(said)}" for word, said in WITHIN.items() if word in words
     )

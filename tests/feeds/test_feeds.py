@@ -109,6 +109,16 @@ def test_each_fire_time_is_an_event_as_long_as_usual(any_app: Flask, any_admin: 
     assert found[0]["DESCRIPTION"] == "Every day at 02:00 (Europe/Berlin)"
 
 
+def test_it_is_in_english_whatever_the_calendar_program_asks_for(
+    app: Flask, admin: Browser
+) -> None:
+    add(app, "Nightly")
+    address = make_feed(admin)
+    german = admin.get(address, headers={"Accept-Language": "de"})
+    assert german.get_data() == admin.get(address).get_data()
+    assert "DESCRIPTION:Every day at 02:00 (UTC)" in german.text
+
+
 def test_what_takes_less_than_a_minute_is_a_minute_long(app: Flask, admin: Browser) -> None:
     add_run(app, add(app, "Quick"), at=NOON - DAY)
     first, *_ = events(app.test_client(), make_feed(admin))

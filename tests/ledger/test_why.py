@@ -54,6 +54,13 @@ def test_a_run_that_failed_says_its_error(app: Flask, admin: Browser, job: int) 
     assert "It ran, and failed: ValueError: <no> price" in asked(admin, job)
 
 
+def test_it_is_told_in_german(app: Flask, admin: Browser, job: int) -> None:
+    add_run(app, job, RunStatus.SUCCEEDED, ONE, started_at=ONE + timedelta(seconds=3.4))
+    page = admin.get(f"/jobs/{job}/why?at=2026-03-10T13:00", headers={"Accept-Language": "de"})
+    assert "Er lief, und zwar erfolgreich." in page.text
+    assert "Er begann 3,4 s nach seiner Startzeit" in page.text
+
+
 def test_an_overlap_names_the_run_that_went(app: Flask, admin: Browser, job: int) -> None:
     long = add_run(
         app, job, RunStatus.SUCCEEDED, None, fire_at=None, kind=Kind.MANUAL, queued_at=ONE - HOUR,

@@ -143,6 +143,15 @@ def test_only_today_looks_again(any_app: Flask, admin: Browser) -> None:
     assert "data-live=" not in text_of(admin.get("/timeline?day=2026-03-09"))
 
 
+def test_it_is_told_in_german(any_app: Flask, admin: Browser) -> None:
+    job = add_job(any_app)
+    for second in range(1200):
+        add_run(any_app, job, RunStatus.TIMED_OUT, NOON - HOUR + second * SECOND)
+    page = admin.get("/timeline", headers={"Accept-Language": "de"}).text
+    assert "Dienstag, 10. März 2026" in page
+    assert "1.200 mit Zeitüberschreitung" in page
+
+
 @pytest.mark.parametrize("day", ["x", "2026-02-30", "0001-01-01", "9999-12-31", "2026-03-10T00"])
 def test_a_day_that_is_none_is_refused_in_words(any_app: Flask, admin: Browser, day: str) -> None:
     answer = admin.get(f"/timeline?day={day}")
