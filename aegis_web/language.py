@@ -8,7 +8,7 @@ Catalogues: `translations/<language>/messages.po` for Python and templates, `scr
 static/js; `make messages` brings them up to date. Source: GNU gettext's PO format, read by Babel.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -55,6 +55,14 @@ def N_(message: str) -> str:  # gettext's own name for it
 def gettext(message: str, **values: object) -> str:
     """The message in the language that is spoken, with its values."""
     return translations(_language.get()).gettext(message) % values
+
+
+def said(errors: Sequence[object]) -> str | None:
+    """The first of a form's errors, whose values have been put in already; None: there is none.
+
+    The catalogue knows those without values.
+    """
+    return translations(_language.get()).gettext(str(errors[0])) if errors else None
 
 
 def ngettext(one: str, many: str, number: int, **values: object) -> str:

@@ -26,13 +26,13 @@ from aegis_web.clock import utc_now
 from aegis_web.config import Settings
 from aegis_web.errors import ConfigError, Conflict, Invalid, NotFound
 from aegis_web.extensions import security, transaction
-from aegis_web.language import _
+from aegis_web.language import N_, _
 
 log = logging.getLogger(__name__)
 
 PASSWORD_MAX_LENGTH = 1000
 EMAIL_MAX_LENGTH = 255
-LINK_IS_DEAD = (
+LINK_IS_DEAD = N_(
     "This set-up link does not work: it can be used once and within 15 minutes. Start the server "
     "again: it prints a fresh link while there is no administrator."
 )
@@ -63,9 +63,9 @@ def create_first_admin(token: str, email: str, password: str) -> Account:
     with transaction() as session:
         role = locked_admin_role(session)
         if has_administrator(session):
-            raise Conflict("Somebody has made the first administrator already: sign in.")
+            raise Conflict(_("Somebody has made the first administrator already: sign in."))
         if find_link(_all_links(session), token) is None:
-            raise NotFound(LINK_IS_DEAD)
+            raise NotFound(_(LINK_IS_DEAD))
         account = _add_admin(session, role, email, hashed, by=None)
     return account
 
@@ -99,7 +99,7 @@ def change_preferences(actor: Actor, wanted: Mapping[str, str]) -> Preferences:
     with transaction() as session:
         account = session.get(Account, actor.account_id)
         if account is None:
-            raise NotFound("This account is no longer there.")
+            raise NotFound(_("This account is no longer there."))
         before = Preferences.of(account)
         after = before.changed(wanted)
         if after != before:
@@ -166,14 +166,16 @@ def checked_email(email: str) -> str:
     except EmailValidateException as error:
         raise Invalid({"email": error.msg}) from None
     if len(normal) > EMAIL_MAX_LENGTH:
-        raise Invalid({"email": f"Use an address of at most {EMAIL_MAX_LENGTH} characters."})
+        raise Invalid(
+            {"email": _("Use an address of at most %(most)s characters.", most=EMAIL_MAX_LENGTH)}
+        )
     return normal
 
 
 def checked_password(password: str, email: str) -> str:
     """The password in its normal form. Raises: Invalid naming `password`."""
     if len(password) > PASSWORD_MAX_LENGTH:
-        raise Invalid({"password": f"Use at most {PASSWORD_MAX_LENGTH} characters."})
+        raise Invalid({"password": _("Use at most 1000 characters.")})
     problems, normal = security.password_util.validate(password, True, email=email)
     if problems:
         raise Invalid({"password": " ".join(str(problem) for problem in problems)})

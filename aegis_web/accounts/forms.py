@@ -14,22 +14,20 @@ from aegis_web.accounts.actions import PASSWORD_MAX_LENGTH
 from aegis_web.accounts.attempts import reserve, succeeded
 from aegis_web.database import WRITE
 from aegis_web.extensions import db
-from aegis_web.language import _
+from aegis_web.language import N_, _
 from aegis_web.web.formats import duration
 
 log = logging.getLogger(__name__)
 
-NOT_LONGER = Length(
-    max=PASSWORD_MAX_LENGTH, message=f"Use at most {PASSWORD_MAX_LENGTH} characters."
-)
-SAME_TWICE = "The two passwords differ. Type the same one twice."
+NOT_LONGER = Length(max=PASSWORD_MAX_LENGTH, message=N_("Use at most 1000 characters."))
+SAME_TWICE = N_("The two passwords differ. Type the same one twice.")
 
 
 class SignInForm(LoginForm):
     """E-mail and password. There is no "remember me": a session ends when nobody uses it."""
 
     remember = None
-    password = PasswordField("Password", [InputRequired("Enter the password."), NOT_LONGER])
+    password = PasswordField("Password", [InputRequired(N_("Enter the password.")), NOT_LONGER])
 
     def validate(self, **kwargs: Any) -> bool:
         if wait := wait_before_trying(self.email.data, self.password.data):
@@ -46,10 +44,10 @@ class PasswordForm(ChangePasswordForm):
     """The current password, whose guesses are slowed down too, and the new one twice."""
 
     password = PasswordField(
-        "Current password", [InputRequired("Enter your current password."), NOT_LONGER]
+        "Current password", [InputRequired(N_("Enter your current password.")), NOT_LONGER]
     )
     new_password = PasswordField(
-        "New password", [InputRequired("Enter the new password."), NOT_LONGER]
+        "New password", [InputRequired(N_("Enter the new password.")), NOT_LONGER]
     )
     new_password_confirm = PasswordField(
         "New password, once more", [EqualTo("new_password", SAME_TWICE)]
@@ -80,13 +78,13 @@ def wait_before_trying(email: str | None, password: str | None) -> str | None:
 class ChoosePasswordForm(FlaskForm):
     """A password, twice; the action judges it."""
 
-    password = PasswordField("Password", [InputRequired("Enter a password.")])
+    password = PasswordField("Password", [InputRequired(N_("Enter a password."))])
     password_again = PasswordField("Password, once more", [EqualTo("password", SAME_TWICE)])
 
 
 class SetUpForm(FlaskForm):
     """The first administrator's e-mail and password; the action judges both."""
 
-    email = EmailField("E-mail", [InputRequired("Enter your e-mail address.")])
-    password = PasswordField("Password", [InputRequired("Enter a password.")])
+    email = EmailField("E-mail", [InputRequired(N_("Enter your e-mail address."))])
+    password = PasswordField("Password", [InputRequired(N_("Enter a password."))])
     password_again = PasswordField("Password, once more", [EqualTo("password", SAME_TWICE)])

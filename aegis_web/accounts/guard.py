@@ -73,9 +73,11 @@ def refuse_foreign_host() -> None:
         return
     abort(
         400,
-        "This server does not answer to the host name in the address. Use the address that your "
-        "administrator gave you. Administrators: list the host name in AEGIS_ALLOWED_HOSTS, or "
-        "set AEGIS_PUBLIC_URL.",
+        _(
+            "This server does not answer to the host name in the address. Use the address that "
+            "your administrator gave you. Administrators: list the host name in "
+            "AEGIS_ALLOWED_HOSTS, or set AEGIS_PUBLIC_URL."
+        ),
     )
 
 
@@ -95,10 +97,12 @@ def refuse_plain_http() -> None:
         return
     abort(
         403,
-        "This connection is not encrypted, so passwords could be read on the way. Open the https "
-        "address instead. Administrators: serve it by https and set AEGIS_PUBLIC_URL to that "
-        "address and AEGIS_PROXY_HOPS to the number of proxies in front; or accept the risk with "
-        "AEGIS_ALLOW_HTTP=1.",
+        _(
+            "This connection is not encrypted, so passwords could be read on the way. Open the "
+            "https address instead. Administrators: serve it by https and set AEGIS_PUBLIC_URL to "
+            "that address and AEGIS_PROXY_HOPS to the number of proxies in front; or accept the risk "
+            "with AEGIS_ALLOW_HTTP=1."
+        ),
     )
 
 
@@ -111,9 +115,11 @@ def refuse_other_sites() -> None:
         return
     abort(
         403,
-        "The browser says that another site sent this form, so nothing was changed. Open the page "
-        "here and send it again. Administrators: if this is your own address, set "
-        "AEGIS_PUBLIC_URL to it and AEGIS_PROXY_HOPS to the number of proxies in front.",
+        _(
+            "The browser says that another site sent this form, so nothing was changed. Open the "
+            "page here and send it again. Administrators: if this is your own address, set "
+            "AEGIS_PUBLIC_URL to it and AEGIS_PROXY_HOPS to the number of proxies in front."
+        ),
     )
 
 
@@ -136,7 +142,7 @@ def refuse_odd_sign_in() -> ResponseReturnValue | None:
     if request.blueprint != "security":
         return None
     if request.is_json:
-        abort(415, "Send this as a form.")
+        abort(415, _("Send this as a form."))
     if all(is_local_path(path) for path in request.values.getlist("next") if path):
         return None
     return redirect(url_for("security.login"), 303)
@@ -202,7 +208,7 @@ def send_to(url: str) -> ResponseReturnValue:
     """A redirect; for htmx a 401 that sends the whole page there, so that no part swaps it in."""
     if not is_htmx():
         return redirect(url, 303)
-    return Response("Sign in to go on.", 401, {"HX-Redirect": url}, mimetype="text/plain")
+    return Response(_("Sign in to go on."), 401, {"HX-Redirect": url}, mimetype="text/plain")
 
 
 def wanted_path() -> str | None:

@@ -22,6 +22,7 @@ from aegis_web.accounts.sessions import end_sessions
 from aegis_web.audit.models import Actor, audit_entry
 from aegis_web.config import Settings
 from aegis_web.extensions import db, security
+from aegis_web.language import N_, said
 from aegis_web.web.pages import render
 
 PASSWORD_MIN_LENGTH = 12
@@ -58,19 +59,19 @@ FEATURES: dict[str, Any] = {
 }
 
 MESSAGES = {
-    "GENERIC_AUTHN_FAILED": ("E-mail or password is wrong. Check both and try again.", "error"),
-    "DISABLED_ACCOUNT": ("This account is switched off. Ask an administrator.", "error"),
-    "EMAIL_NOT_PROVIDED": ("Enter your e-mail address.", "error"),
+    "GENERIC_AUTHN_FAILED": (N_("E-mail or password is wrong. Check both and try again."), "error"),
+    "DISABLED_ACCOUNT": (N_("This account is switched off. Ask an administrator."), "error"),
+    "EMAIL_NOT_PROVIDED": (N_("Enter your e-mail address."), "error"),
     "INVALID_EMAIL_ADDRESS": (
-        "This is no e-mail address: it needs a name, an @ and a host, as in ann@example.org.",
+        N_("This is no e-mail address: it needs a name, an @ and a host, as in ann@example.org."),
         "error",
     ),
-    "PASSWORD_NOT_PROVIDED": ("Enter the password.", "error"),
-    "INVALID_PASSWORD": ("This is not your current password.", "error"),
-    "PASSWORD_INVALID_LENGTH": ("Use at least %(length)s characters.", "error"),
-    "PASSWORD_IS_THE_SAME": ("Choose a password that differs from the current one.", "error"),
-    "RETYPE_PASSWORD_MISMATCH": ("The two passwords differ. Type the same one twice.", "error"),
-    "PASSWORD_CHANGE": ("Password changed. Every other session has ended.", "success"),
+    "PASSWORD_NOT_PROVIDED": (N_("Enter the password."), "error"),
+    "INVALID_PASSWORD": (N_("This is not your current password."), "error"),
+    "PASSWORD_INVALID_LENGTH": (N_("Use at least 12 characters."), "error"),
+    "PASSWORD_IS_THE_SAME": (N_("Choose a password that differs from the current one."), "error"),
+    "RETYPE_PASSWORD_MISMATCH": (N_("The two passwords differ. Type the same one twice."), "error"),
+    "PASSWORD_CHANGE": (N_("Password changed. Every other session has ended."), "success"),
 }
 
 
@@ -98,6 +99,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     )
     security.want_json(lambda _: False)
     app.login_manager.request_loader(lambda _: None)  # type: ignore[attr-defined]
+    app.add_template_global(said, "said")
     user_authenticated.connect(_signed_in, app)
     password_changed.connect(_password_changed, app)
 

@@ -11,6 +11,7 @@ from aegis_web.accounts.agents import device
 from aegis_web.accounts.forms import SetUpForm
 from aegis_web.accounts.preferences import LABELS
 from aegis_web.accounts.queries import administrator_exists, setup_link_works
+from aegis_web.accounts.rights import ROLE_WORDS
 from aegis_web.accounts.session import current_actor, number_of_session
 from aegis_web.accounts.sessions import Limits, sessions_of
 from aegis_web.config import settings
@@ -38,7 +39,7 @@ def set_up_link(token: str) -> Response:
     if administrator_exists():
         return go_to(url_for("security.login"))
     if not setup_link_works(token):
-        raise NotFound(LINK_IS_DEAD)
+        raise NotFound(_(LINK_IS_DEAD))
     form = SetUpForm()
     if form.validate_on_submit():
         try:
@@ -48,7 +49,7 @@ def set_up_link(token: str) -> Response:
                 form[field].errors = [message]
         else:
             login_user(account, authn_via=["set-up"])
-            flash("Welcome. You are the administrator of this installation.", "success")
+            flash(_("Welcome. You are the administrator of this installation."), "success")
             return go_to(FIRST_PAGE)
     status = 422 if request.method == "POST" else 200
     return render("accounts/set_up_link.html", status=status, form=form)
@@ -70,6 +71,7 @@ def own_page(errors: dict[str, str], status: int = 200) -> Response:
         sessions=living,
         this_session=number_of_session(),
         device=device,
+        role_words=ROLE_WORDS,
     )
 
 
