@@ -105,11 +105,14 @@ def definition_changes(
     """The fields of its definition that an edit changed."""
     names = [name for name in DEFINITION if name in before or name in after]
     sides = [{name: side.get(name) for name in names} for side in (before, after)]
+    as_stored = [Difference(n, plain(before.get(n)), plain(after.get(n))) for n in names]
+    if not said:  # the job is gone
+        return as_stored
     try:
         old, new = (Job(**{**said, **side}) for side in sides)
         found = differences(old, new, shared)
     except (Invalid, ValueError):  # what another release wrote and this one cannot read
-        return [Difference(n, plain(before.get(n)), plain(after.get(n))) for n in names]
+        return as_stored
     if "arguments" in names and before.get("arguments") == after.get("arguments"):
         found.append(Difference("A secret among its arguments", MASK, ANOTHER))
     return found
