@@ -68,6 +68,22 @@ def pgettext(context: str, message: str, **values: object) -> str:
     return translations(_language.get()).pgettext(context, message) % values
 
 
+class Unfilled:
+    """The same three without values: Jinja puts them in by itself, into all that it says."""
+
+    @staticmethod
+    def gettext(message: str) -> str:
+        return translations(_language.get()).gettext(message)
+
+    @staticmethod
+    def ngettext(one: str, many: str, number: int) -> str:
+        return translations(_language.get()).ngettext(one, many, number)
+
+    @staticmethod
+    def pgettext(context: str, message: str) -> str:
+        return translations(_language.get()).pgettext(context, message)
+
+
 def script_texts() -> dict[str, str]:
     """What the scripts say in the language that is spoken, by the English; empty for English."""
     return _script_texts(_language.get())

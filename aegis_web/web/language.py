@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from aegis_web import language
 from aegis_web.config import settings
-from aegis_web.language import ENGLISH, LANGUAGES, script_texts, speak
+from aegis_web.language import ENGLISH, LANGUAGES, Unfilled, script_texts, speak
 
 COOKIE = "aegis_language"
 YEAR_SECONDS = 31_536_000
@@ -23,7 +23,7 @@ def init_app(app: Flask) -> None:
     app.teardown_request(lambda _: speak(ENGLISH))
     app.jinja_env.add_extension("jinja2.ext.i18n")
     app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]
-        language.gettext, language.ngettext, newstyle=True, pgettext=language.pgettext
+        Unfilled.gettext, Unfilled.ngettext, newstyle=True, pgettext=Unfilled.pgettext
     )
     app.jinja_env.policies["ext.i18n.trimmed"] = True
     app.add_template_global(language.language, "language")

@@ -60,6 +60,13 @@ def test_nobody_reads_outside_of_requests_so_it_is_english() -> None:
     assert gettext("Language") == "Language"
 
 
+def test_templates_put_values_into_messages(app: Flask) -> None:
+    text = "{{ _('%(name)s: 100%% of %(many)s', name='<b>', many=3) }}"
+    many = "{{ ngettext('%(num)s job', '%(num)s jobs', 3) }}"
+    template = app.jinja_env.from_string(f"{text}, {many}, {{{{ pgettext('tab', 'All') }}}}")
+    assert template.render() == "&lt;b&gt;: 100% of 3, 3 jobs, All"
+
+
 def test_the_browser_says_which_language(client: FlaskClient, admin: Browser) -> None:
     assert '<html lang="de"' in admin.get("/account", headers=GERMAN).text
     assert '<html lang="de"' in client.get("/sign-in", headers=GERMAN).text
