@@ -33,6 +33,7 @@ ROOMS = (
     "live",
     "backups",
     "system",
+    "audit",
     "palette",
 )
 

@@ -46,6 +46,7 @@ PLACES = (
     Place("Services", "functions", "system.services", "s"),
     Place("Backups", "backups", "backups.index", "b"),
     Place("System", "server", "system.index", "y"),
+    Place("Audit", "shield", "audit.index", "a"),
 )
 ACCOUNT = "accounts.index"
 NEW_JOB = "jobs.new"

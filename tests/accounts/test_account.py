@@ -35,7 +35,7 @@ def test_one_sees_where_one_is_signed_in_and_ends_the_others(
         other.environ_base["HTTP_USER_AGENT"] = CHROME
         sign_in(other)
     page = client.get("/account").text
-    assert page.count("no\">Chrome, Linux</span>") == 2
+    assert page.count('no">Chrome, Linux</span>') == 2
     assert page.count("this browser") == 1
     token = {"csrf_token": csrf_of(client, "/account")}
     assert client.post("/account/sessions/2/end", data=token).status_code == 303
