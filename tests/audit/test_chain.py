@@ -13,14 +13,14 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from aegis_web.audit import queries
+from aegis_web.audit import chain, queries
 from aegis_web.audit.models import SYSTEM, Origin, audit_entry, origin
 from aegis_web.audit.verify import verify
 from aegis_web.clock import to_us, utc_now
 from aegis_web.database import WRITE
 from aegis_web.engine import changes
 from aegis_web.extensions import db, transaction
-from aegis_web.jobs.models import JobState
+from aegis_web.jobs.models import Job, JobState
 from tests.accounts.conftest import sign_in
 from tests.audit.rows import ALICE, chained, note
 from tests.runs.rows import add_job
@@ -219,3 +219,21 @@ def refusal(app: Flask, statement: str) -> str:
     ):
         connection.exec_driver_sql(statement)
     return str(refused.value.orig)
+
+
+def test_a_row_that_cannot_join_undoes_its_change(
+    any_app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = any_app
+    note(app)
+    job = add_job(app)
+    monkeypatch.setattr(chain, "link", lambda *_: 1 / 0)
+    with suppress(ZeroDivisionError), app.app_context(), transaction() as session:
+        session.execute(BUMP, {"id": job})
+        session.add(audit_entry(ALICE, "job.run", f"job:{job}"))
+    monkeypatch.undo()
+    with app.app_context():
+        assert db.session.get_one(Job, job).revision == 1
+    assert sound(app) == 1
+    note(app)
+    assert sound(app) == 2
