@@ -34,6 +34,7 @@ ROOMS = (
     "live",
     "backups",
     "system",
+    "audit",
     "palette",
 )
 

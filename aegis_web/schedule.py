@@ -8,6 +8,7 @@ from typing import Any
 
 from aegis_web.config import settings
 from aegis_web.services.back_up_database import back_up_database
+from aegis_web.services.check_audit import check_audit
 from aegis_web.services.check_ledger import check_ledger
 from aegis_web.services.make_forecast import make_forecast
 from aegis_web.services.prune_history import prune_history
@@ -46,4 +47,11 @@ def declare(scheduler: Any) -> None:
         minute=23,  # when little else starts
         id="forecast",
         name="Make the forecast",
+    )
+    scheduler.add_job(
+        check_audit,
+        trigger="cron",
+        minute=41,  # when little else starts
+        id="audit_check",
+        name="Check the audit",
     )

@@ -7,6 +7,7 @@ of an active account. What is refused gets a plain page that says what to do.
 
 import logging
 import re
+from dataclasses import replace
 from ipaddress import ip_address
 
 from flask import Flask, Response, abort, current_app, g, redirect, request, session, url_for
@@ -16,6 +17,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from aegis_web.accounts.queries import administrator_exists
 from aegis_web.accounts.rights import ROLE_WORDS, Right, right_for, role_with
+from aegis_web.audit.models import origin
 from aegis_web.config import Settings, is_loopback, settings
 from aegis_web.extensions import db
 from aegis_web.language import _
@@ -100,8 +102,8 @@ def refuse_plain_http() -> None:
         _(
             "This connection is not encrypted, so passwords could be read on the way. Open the "
             "https address instead. Administrators: serve it by https and set AEGIS_PUBLIC_URL to "
-            "that address and AEGIS_PROXY_HOPS to the number of proxies in front; or accept the risk "
-            "with AEGIS_ALLOW_HTTP=1."
+            "that address and AEGIS_PROXY_HOPS to the number of proxies in front; or accept the "
+            "risk with AEGIS_ALLOW_HTTP=1."
         ),
     )
 
@@ -161,6 +163,7 @@ def accept_token(text: str) -> None:
     current_app.login_manager._update_request_context_with_user(token.account)  # type: ignore[attr-defined]
     refuse_below(needed)
     g.token = token.prefix
+    origin.set(replace(origin.get(), token=token.prefix))
     note_use(token, request.remote_addr or "")
 
 

@@ -125,6 +125,8 @@ RIGHTS = {
     "backups.download": Right.ADMIN,
     "backups.delete": Right.ADMIN,
     "backups.download_latest": Right.ADMIN,
+    "audit.index": Right.ADMIN,
+    "audit.rows": Right.ADMIN,
     "tokens.index": Right.ADMIN,
     "tokens.create": Right.ADMIN,
     "tokens.revoke": Right.ADMIN,

@@ -125,5 +125,5 @@ def note(
     after: CalendarDefinition | None,
 ) -> None:
     """Add the audit row."""
-    values = [None if state is None else state.to_json() for state in (before, after)]
-    session.add(audit_entry(actor, f"calendar.{verb}", f"calendar:{calendar_id}", *values))
+    was, said = (None if state is None else state.to_json() for state in (before, after))
+    session.add(audit_entry(actor, f"calendar.{verb}", f"calendar:{calendar_id}", was, said))

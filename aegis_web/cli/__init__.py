@@ -5,7 +5,8 @@ from flask import Flask
 
 def init_app(app: Flask) -> None:
     """Add the product's command groups to `app`."""
-    from aegis_web.cli import jobs, services
+    from aegis_web.cli import audit, jobs, services
 
     app.cli.add_command(services.group)
     app.cli.add_command(jobs.group)
+    app.cli.add_command(audit.group)

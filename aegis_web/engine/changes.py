@@ -153,7 +153,7 @@ def change(
         keep_version(session, job, now, actor, note)
         said = {name: after[name] for name in changed} | ({"note": note} if note else {})
         was = {name: before[name] for name in changed} | skips_said(dropped)
-        session.add(audit_entry(actor, "job.change", f"job:{job.id}", was, said))
+        session.add(audit_entry(actor, "job.change", f"job:{job.id}", was, said, note))
     return dropped
 
 
@@ -244,7 +244,8 @@ def pause(
     job.state, job.pause_reason, job.pause_until = JobState.PAUSED, reason, until
     touch(session, job, actor)
     after = {"reason": reason, "until": until and until.isoformat()}
-    session.add(audit_entry(actor, "job.pause", f"job:{job.id}", {"state": "active"}, after))
+    before = {"state": "active"}
+    session.add(audit_entry(actor, "job.pause", f"job:{job.id}", before, after, reason))
 
 
 def resume(

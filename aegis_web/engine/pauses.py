@@ -44,7 +44,7 @@ def pause_everything(
     pause = Pause(from_at=now, until_at=until, reason=reason, paused_by=by.name)
     session.add(pause)
     after = {"reason": reason, "until": until and until.isoformat()}
-    session.add(audit_entry(by, "everything.pause", SUBJECT, None, after))
+    session.add(audit_entry(by, "everything.pause", SUBJECT, None, after, reason))
     session.flush()
     return pause
 

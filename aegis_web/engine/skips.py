@@ -42,7 +42,7 @@ def skip(
         raise Conflict(_("This fire time is to be skipped already: somebody else was first."))
     session.add(JobSkip(job_id=job.id, fire_at=fire_at, skipped_by=actor.name, reason=reason))
     after = {"fire_at": fire_at.isoformat(), "reason": reason}
-    session.add(audit_entry(actor, "job.skip", f"job:{job.id}", None, after))
+    session.add(audit_entry(actor, "job.skip", f"job:{job.id}", None, after, reason))
 
 
 def unskip(session: Session, job: Job, registry: Registry, actor: Actor, fire_at: datetime) -> None:

@@ -37,8 +37,8 @@ def acknowledge(fingerprint: str, actor: Actor, note: str = "") -> None:
             )
         )
         after = {"error": failure.error, "jobs": jobs, "note": note}
-        entry = audit_entry(actor, "failure.acknowledge", f"failure:{fingerprint}", None, after)
-        session.add(entry)
+        subject = f"failure:{fingerprint}"
+        session.add(audit_entry(actor, "failure.acknowledge", subject, None, after, note))
 
 
 def reopen(fingerprint: str, actor: Actor) -> None:

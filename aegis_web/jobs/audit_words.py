@@ -1,96 +1,74 @@
-"""What was done to a job, by whom and when: the audit's entries, before and after in words."""
+"""What was done to jobs, by whom and when: the audit's entries, before and after in words."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import literal, select, union_all
 
 from aegis_web.audit.models import AuditEntry
 from aegis_web.audit.queries import entries_about
+from aegis_web.audit.words import EDIT, Change, change_of
 from aegis_web.engine.new_job import DEFINITION
 from aegis_web.errors import Invalid
 from aegis_web.extensions import db
 from aegis_web.jobs.compare import ANOTHER, NOTHING, Difference, differences, plain
 from aegis_web.jobs.models import CatchUp, Job, JobVersion
-from aegis_web.jobs.policy_words import CATCH_UP_WORDS, Shared
+from aegis_web.jobs.policy_words import CATCH_UP_WORDS, NOTHING_SHARED, Shared
 from aegis_web.jobs.screens import shared_things
-from aegis_web.language import N_, _, pgettext
+from aegis_web.language import _, pgettext
 from aegis_web.parameters import MASK
 from aegis_web.web.formats import clock
 
 SHOWN = 20  # entries on a page
-LOOKS = {
-    "job.create": ("plus", N_("Created")),
-    "job.change": ("edit", N_("Changed")),
-    "job.move": ("clock", N_("Moved")),
-    "job.pause": ("paused", N_("Paused")),
-    "job.resume": ("play", N_("Resumed")),
-    "job.skip": ("skip", N_("Asked to skip")),
-    "job.unskip": ("play", N_("Asked to run after all")),
-    "job.run": ("play", N_("Run by hand")),
-    "job.delete": ("trash", N_("Deleted")),
-    "job.undelete": ("history", N_("Brought back")),
-}
-
-
-@dataclass(frozen=True)
-class Change:
-    """One thing that was done to a job."""
-
-    id: int
-    at: datetime
-    actor: str
-    icon: str
-    what: str  # in English; an action that is not known by its name
-    note: str  # why, in the words of who did it
-    is_edit: bool  # of what the job says; else of what becomes of its fire times
-    told: tuple[Difference, ...]  # what it changed
-    run_id: int | None  # the run that it asked for
 
 
 def changes_of(job: Job, before: int | None = None) -> tuple[list[Change], int | None]:
     """What was done to a job, newest first, at most `SHOWN`; and the number to go on with, if any.
 
-    With `before` what was done before that entry. Two queries, and two for groups and calendars.
+    With `before` what was done before that entry. One query, and those of `told_of`.
     """
     entries, older = entries_about(f"job:{job.id}", before, SHOWN)
-    if not entries:
-        return [], None
-    shared, versions = shared_things(), versions_until(job.id, entries[0].at)
-    now = {name: getattr(job, name) for name in DEFINITION}
-    found = []
-    for entry in entries:
-        said = (version.definition for version in versions if version.from_at <= entry.at)
-        found.append(change_of(entry, next(said, now), shared))
-    return found, older
+    found = told_of(entries)
+    return [change_of(entry, found[entry.id]) for entry in entries], older
 
 
-def versions_until(job_id: int, instant: datetime) -> Sequence[JobVersion]:
-    """What the job said up to an instant, newest first: enough for a page of changes."""
-    query = select(JobVersion).where(JobVersion.job_id == job_id, JobVersion.from_at <= instant)
-    found: Sequence[JobVersion] = db.session.scalars(
-        query.order_by(JobVersion.number.desc()).limit(SHOWN + 1)
-    ).all()
-    return found
+def told_of(entries: Sequence[AuditEntry]) -> dict[int, list[Difference]]:
+    """What entries about jobs say was changed, field by field, by the numbers of the entries.
+
+    Where one of them is an edit four queries, else none.
+    """
+    edits = [entry for entry in entries if entry.action == EDIT]
+    said, shared = said_at(edits), shared_things() if edits else NOTHING_SHARED
+    return {
+        entry.id: told(
+            entry.action, entry.before or {}, entry.after or {}, said.get(entry.id, {}), shared
+        )
+        for entry in entries
+    }
 
 
-def change_of(entry: AuditEntry, said: Mapping[str, Any], shared: Shared) -> Change:
-    """One entry in words; `said` is what the job said then."""
-    before, after = entry.before or {}, entry.after or {}
-    icon, what = LOOKS.get(entry.action, ("edit", entry.action))
-    return Change(
-        id=entry.id,
-        at=entry.at,
-        actor=entry.actor,
-        icon=icon,
-        what=what,
-        note=after.get("note") or after.get("reason") or "",
-        is_edit=entry.action == "job.change",
-        told=tuple(told(entry.action, before, after, said, shared)),
-        run_id=after.get("run"),
-    )
+def said_at(edits: Sequence[AuditEntry]) -> dict[int, Mapping[str, Any]]:
+    """What each job said after an edit of it, by the numbers of the edits; two queries.
+
+    Of a job without a version that old what it says now, and of one that is gone nothing.
+    """
+    if not edits:
+        return {}
+    jobs = {entry.id: int(entry.subject.removeprefix("job:")) for entry in edits}
+    newest = [
+        select(literal(entry.id).label("entry"), JobVersion.definition)
+        .where(JobVersion.job_id == jobs[entry.id], JobVersion.from_at <= entry.at)
+        .order_by(JobVersion.number.desc())
+        .limit(1)
+        .subquery()
+        for entry in edits
+    ]
+    versions = db.session.execute(union_all(*(select(each) for each in newest)))
+    said = {row.entry: row.definition for row in versions}
+    found = db.session.scalars(select(Job).where(Job.id.in_(jobs.values())))
+    now = {job.id: {name: getattr(job, name) for name in DEFINITION} for job in found}
+    return {entry: said.get(entry) or now.get(job_id, {}) for entry, job_id in jobs.items()}
 
 
 def told(
@@ -131,11 +109,14 @@ def definition_changes(
     """The fields of its definition that an edit changed."""
     names = [name for name in DEFINITION if name in before or name in after]
     sides = [{name: side.get(name) for name in names} for side in (before, after)]
+    as_stored = [Difference(n, plain(before.get(n)), plain(after.get(n))) for n in names]
+    if not said:  # the job is gone
+        return as_stored
     try:
         old, new = (Job(**{**said, **side}) for side in sides)
         found = differences(old, new, shared)
     except (Invalid, ValueError):  # what another release wrote and this one cannot read
-        return [Difference(n, plain(before.get(n)), plain(after.get(n))) for n in names]
+        return as_stored
     if "arguments" in names and before.get("arguments") == after.get("arguments"):
         found.append(Difference(_("A secret among its arguments"), MASK, _(ANOTHER)))
     return found

@@ -51,6 +51,7 @@ PLACES = (
     Place(N_("Backups"), "backups", "backups.index", "b"),
     Place(N_("Tokens"), "key", "tokens.index", "k"),
     Place(N_("Accounts"), "user", "accounts.everybody", "u"),
+    Place(N_("Audit"), "shield", "audit.index", "a"),
     Place(N_("System"), "server", "system.index", "y"),
 )
 ACCOUNT = "accounts.index"

@@ -126,6 +126,8 @@ def test_it_sees_one_instant_and_never_starts_again_under_a_hard_writer(
     app: Flask, database: Path, backup_dir: Path
 ) -> None:
     fill(database, 12)
+    with opened(database) as connection, connection:
+        connection.execute("DROP TRIGGER audit_no_update")
     rows = count(database, "audit")
     lefts: list[float] = []
 

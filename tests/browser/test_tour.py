@@ -247,7 +247,8 @@ def test_every_page_is_accessible_and_fits(
         "/runs", "/runs?status=failed", f"/runs/{failed}", f"/runs/{running}",
         f"/jobs/{failing}/versions?old=1&new=2", f"/jobs/{failing}/why?at=2026-01-01T00:00",
         "/ledger", "/failures", "/timeline", "/timeline?day=2026-01-01",
-        "/services", "/backups", "/system", "/account", "/account/password",
+        "/services", "/backups", "/system", "/audit", "/audit?who=nobody",
+        "/account", "/account/password",
     )  # fmt: skip
     for path in paths:
         page.goto(server.url + path)

@@ -10,9 +10,9 @@ from sqlalchemy import update
 
 from aegis_web.audit.models import AuditEntry
 from aegis_web.clock import to_us
-from aegis_web.extensions import transaction
 from tests.jobs.conftest import FORM, MakeJob, change, cron_trigger, stored, text_of
 from tests.support.applications import Browser, signed_in
+from tests.support.tampering import past_the_triggers
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 SECRET = {**FORM, "service": "call_partner", "arg.token": "s3cr3t"}
@@ -92,10 +92,10 @@ def test_secrets_are_never_shown_and_their_change_is(app: Flask, admin: Browser)
 def test_what_another_release_wrote_is_shown_as_it_stands(app: Flask, admin: Browser) -> None:
     job = made(admin, FORM)
     admin.post(f"/jobs/{job}", data={**FORM, "overlap": "queue", "revision": "1"})
-    with app.app_context(), transaction() as session:
-        written = {"overlap": "queue", "catch_up": "perhaps"}
+    written = {"overlap": "queue", "catch_up": "perhaps"}
+    with past_the_triggers(app) as connection:
         entry = update(AuditEntry).where(AuditEntry.action == "job.change")
-        session.execute(entry.values(after=written))
+        connection.execute(entry.values(after=written))
     assert "catch_up none perhaps" in told(admin, job)[0]
 
 

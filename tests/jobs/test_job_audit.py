@@ -59,7 +59,9 @@ def test_what_cannot_be_noted_does_not_happen(
 ) -> None:
     path, data, _ = action
     job_id = make_job("Daily report")
-    monkeypatch.setattr(changes, "audit_entry", lambda *_: AuditEntry())  # lacks what it must have
+    monkeypatch.setattr(
+        changes, "audit_entry", lambda *_, **__: AuditEntry()
+    )  # lacks what it must have
     assert admin.post(f"/jobs/{job_id}{path}", data=data).status_code in (422, 500)
     (job,) = jobs(app)
     assert (job.revision, job.state, job.deleted_at, job.owner) == (1, "active", None, "")

@@ -69,6 +69,13 @@ def test_templates_put_escaped_values_into_messages(app: Flask) -> None:
     assert shown("{% trans %}<b>{{ name }}</b>, 5 %{% endtrans %}") == "<b>&lt;Ada&gt;</b>, 5 %"
 
 
+def test_templates_put_values_into_messages(app: Flask) -> None:
+    text = "{{ _('%(name)s: 100%% of %(many)s', name='<b>', many=3) }}"
+    many = "{{ ngettext('%(num)s job', '%(num)s jobs', 3) }}"
+    template = app.jinja_env.from_string(f"{text}, {many}, {{{{ pgettext('tab', 'All') }}}}")
+    assert template.render() == "&lt;b&gt;: 100% of 3, 3 jobs, All"
+
+
 def test_the_browser_says_which_language(client: FlaskClient, admin: Browser) -> None:
     assert '<html lang="de"' in admin.get("/account", headers=GERMAN).text
     assert '<html lang="de"' in client.get("/sign-in", headers=GERMAN).text

@@ -70,7 +70,8 @@ def fill_every_field(app: Flask, texts: Sequence[str]) -> None:
         for job, text in zip(session.scalars(select(Job)).all(), texts, strict=False):
             keep_version(session, job, now, Actor(text), note=text)
             after = {"name": text, "reason": text, text: text}
-            session.add(audit_entry(Actor(text), "job.change", f"job:{job.id}", {}, after))
+            session.add(audit_entry(Actor(text), "job.change", f"job:{job.id}", {}, after, text))
+            session.add(audit_entry(Actor(text), text, text, {text: ""}, {text: text}, text))
             if job.next_run_at is not None:
                 skip = {"fire_at": job.next_run_at, "skipped_by": text, "reason": text}
                 session.merge(JobSkip(job_id=job.id, **skip))
