@@ -204,7 +204,9 @@ def refuse_below(needed: Right) -> None:
 
 def may(right: str) -> bool:
     """Whether the reader of this page may "read", "operate", "edit" or "admin"."""
-    return bool(current_user.is_authenticated and current_user.right >= Right[right.upper()])
+    if "right" not in g:  # a list asks for each of its rows
+        g.right = current_user.right if current_user.is_authenticated else Right.OWN
+    return bool(g.right >= Right[right.upper()])
 
 
 def send_to(url: str) -> ResponseReturnValue:

@@ -91,13 +91,12 @@ class KeptSessions(SessionsOfPages):
         kept = session.kept
         if kept is None or session.renewed:
             self._begin(app, session, response)
-        elif session.modified:
-            change_session(writer(), kept.id, data=TAGGED.dumps(dict(session)), seen=session.used)
-        elif session.used and utc_now() - kept.seen_at >= SEEN_EVERY:
+        elif session.modified or (session.used and utc_now() - kept.seen_at >= SEEN_EVERY):
+            data = TAGGED.dumps(dict(session)) if session.modified else None
             try:
-                change_session(writer(), kept.id, seen=True)
-            except SQLAlchemyError as error:  # it is noted with the next request
-                log.warning("the use of a session could not be noted: %s", error)
+                change_session(writer(), kept.id, data=data, seen=session.used)
+            except SQLAlchemyError as error:  # the page is made; the next request writes again
+                log.warning("what a session keeps could not be written: %s", error)
 
     def _begin(self, app: Flask, session: WebSession, response: Response) -> None:
         if session.kept is not None:

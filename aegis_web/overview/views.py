@@ -7,6 +7,7 @@ from aegis_web.ledger.queries import total_account
 from aegis_web.overview.queries import MOST_COUNTED, Day, overview
 from aegis_web.system.queries import engine_warnings
 from aegis_web.web.charts import HourCounts, HourStrip, hour_strip, kind_of
+from aegis_web.web.navigation import may_open
 from aegis_web.web.pages import render
 
 bp = Blueprint("overview", __name__)
@@ -48,5 +49,6 @@ def kinds_of(day: Day) -> set[str]:
 
 
 def url_of(endpoint: str) -> str | None:
-    """Where that page is; None: this composition lacks it."""
-    return url_for(endpoint) if endpoint in current_app.view_functions else None
+    """Where that page is; None: this composition lacks it, or its reader may not open it."""
+    there = endpoint in current_app.view_functions and may_open(endpoint)
+    return url_for(endpoint) if there else None

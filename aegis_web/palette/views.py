@@ -8,7 +8,7 @@ from aegis_web.jobs.filters import JobFilter
 from aegis_web.jobs.listing import list_jobs
 from aegis_web.language import N_, _
 from aegis_web.pauses.queries import current_pause
-from aegis_web.web.navigation import navigation
+from aegis_web.web.navigation import may_open, navigation
 from aegis_web.web.pages import go_to, render, wants_fragment
 
 bp = Blueprint("palette", __name__)
@@ -58,9 +58,12 @@ def pages() -> list[Command]:
 
 def commands() -> list[Command]:
     """What can be done from any page. One query."""
+    found = [Command(_("New job"), "plus", url_for("jobs.new"))] if may_open("jobs.new") else []
     if current_pause():
         pause = Command(_("Resume everything…"), "play", url_for("pauses.resume_form"))
     else:
         pause = Command(_("Pause all…"), "pause", url_for("pauses.new"))
     themes = [Command(_(title), icon, theme=theme) for theme, (title, icon) in THEMES.items()]
-    return [Command(_("New job"), "plus", url_for("jobs.new")), pause, *themes]
+    if may_open("pauses.pause"):
+        found.append(pause)
+    return [*found, *themes]

@@ -22,8 +22,11 @@ from tests.runs.rows import add_attempts, add_job, add_log, add_run
 DIGITS = re.compile(r"[0-9a-f]{16,}|[0-9]+")
 
 
-def fill_every_field(app: Flask, texts: Sequence[str]) -> None:
-    """Put each of the texts into every field of the database that holds words, past all forms."""
+def fill_every_field(app: Flask, texts: Sequence[str], owner: int = 1) -> None:
+    """Put each of the texts into every field of the database that holds words, past all forms.
+
+    The account `owner` gets one of them as its name.
+    """
     everything, now = "\n".join(texts), utc_now()
     with app.app_context(), transaction() as session:
         calendar = Calendar(
@@ -76,7 +79,7 @@ def fill_every_field(app: Flask, texts: Sequence[str]) -> None:
                 skip = {"fire_at": job.next_run_at, "skipped_by": text, "reason": text}
                 session.merge(JobSkip(job_id=job.id, **skip))
         session.add(Pause(from_at=now, reason=everything, paused_by=texts[3]))
-        session.scalars(select(Account)).unique().one().email = texts[4]
+        session.get_one(Account, owner).email = texts[4]
 
 
 def kind_of(path: str) -> str:
