@@ -1,0 +1,39 @@
+"""The pages of accounts, sessions and tokens in a real browser."""
+
+import re
+
+import pytest
+from flask import Flask
+from playwright.sync_api import expect
+
+from tests.support.applications import signed_in
+from tests.support.browsers import OpenPage, assert_accessible_and_fits
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_page_is_accessible_and_fits(
+    app: Flask, open_signed_in: OpenPage, address: str, theme: str
+) -> None:
+    signed_in(app, "an.operator.with.a.long.name@example.org").get("/account")
+    page = open_signed_in("/accounts", theme=theme)
+    assert_accessible_and_fits(page)
+    page.get_by_label("E-mail", exact=True).fill("bob@example.org")
+    page.get_by_role("button", name="Make a link").click()
+    link = page.locator("#link")
+    expect(link).to_have_text(re.compile(rf"{re.escape(address)}/password/[\w-]{{43}}"))
+    assert_accessible_and_fits(page)
+    stranger = link.inner_text()
+    page.goto(f"{address}/tokens")
+    assert_accessible_and_fits(page)
+    page.get_by_label("What uses it").fill("deploy script")
+    page.get_by_label("Run jobs now").check()
+    page.get_by_role("button", name="Make the token").click()
+    expect(page.locator("#token")).to_have_text(re.compile(r"aegis_\w{8}_[\w-]{43}"))
+    assert_accessible_and_fits(page)
+    for path in ("/account", "/accounts/2"):
+        page.goto(address + path)
+        assert_accessible_and_fits(page)
+    page.goto(stranger)
+    assert_accessible_and_fits(page)
