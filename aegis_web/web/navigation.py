@@ -81,6 +81,8 @@ def navigation() -> list[Entry]:
 
 def _current_place() -> Place | None:
     """The place that the request is for, else the one that its blueprint belongs to."""
+    if RIGHTS.get(request.endpoint or "") is Right.OWN:  # one's own account is none of them
+        return None
     own = (place for place in PLACES if place.endpoint == request.endpoint)
     near = (place for place in reversed(PLACES) if _blueprint(place) == request.blueprint)
     return next(own, None) or next(near, None)

@@ -20,6 +20,7 @@ def test_it_shows_who_one_is_and_leads_on(signed_in: FlaskClient) -> None:
     assert EMAIL in page
     for action in ("/account/password", "/account/preferences", "/sign-out"):
         assert f'"{action}"' in page
+    assert 'aria-current="page"' not in page
 
 
 def test_a_stranger_is_sent_to_sign_in(client: FlaskClient, alice: Account) -> None:
