@@ -210,6 +210,7 @@ def test_a_download_changes_nothing(
     app: Flask, admin: Browser, make_backup: MakeBackup, data_dir: Path
 ) -> None:
     backup = make_backup()
+    admin.get("/backups")  # whose session is new, and is written once more
     with closing(sqlite3.connect(data_dir / "aegis.db")) as connection:
         before = connection.execute("PRAGMA data_version").fetchone()
         admin.get(f"/backups/{backup.id}/file").close()

@@ -21,7 +21,7 @@ from tests.support.browsers import WIDTHS, OpenPage, assert_fits
 from tests.support.everywhere import fill_every_field, kind_of
 
 pytestmark = pytest.mark.browser
-MOST_PAGES, MOST_OF_A_KIND = 40, 1
+MOST_PAGES, MOST_OF_A_KIND = 48, 1
 RESOLVED = "links => links.map(a => new URL(a.getAttribute('href'), document.baseURI).href)"
 INJECTED = ", ".join(
     (

@@ -14,6 +14,7 @@ CONCEPTS = {
     "timeline",
     "forecast",
     "feeds",
+    "tokens",
     "failures",
     "live",
     "pauses",
