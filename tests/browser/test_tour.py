@@ -197,6 +197,7 @@ def test_nothing_outlives_the_scheduler_only_composition(
 
 
 @pytest.mark.postgresql
+@pytest.mark.long
 def test_the_tour_on_postgresql(
     start_server: StartServer,
     page: Page,

@@ -178,7 +178,7 @@ def until(fires: Iterator[datetime], end: datetime) -> list[datetime]:
 
 @pytest.mark.parametrize(("zone_name", "change"), CHANGES)
 @settings(
-    max_examples=20,
+    max_examples=8,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

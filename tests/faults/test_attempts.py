@@ -51,6 +51,7 @@ def attempts_under_kills(cluster: Cluster, note: Note, kills: int) -> None:
     note(found, faults)
 
 
+@pytest.mark.long
 def test_random_kills_of_runs_that_are_tried_again(cluster: Cluster, note: Note) -> None:
     attempts_under_kills(cluster, note, 6)
 

@@ -53,6 +53,7 @@ def test_very_many_random_kills(cluster: Cluster, note: Note) -> None:
     note(cluster.judge(), kills)
 
 
+@pytest.mark.long
 def test_death_at_each_point(cluster: Cluster, note: Note) -> None:
     points = sorted(POINTS.keys() - {"prune"})
     cluster.start()
