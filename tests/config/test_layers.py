@@ -21,6 +21,7 @@ CONCEPTS = {
     "backups",
     "accounts",
     "audit",
+    "tokens",
     "overview",
     "system",
 }
