@@ -7,7 +7,6 @@ of an active account. What is refused gets a plain page that says what to do.
 
 import logging
 import re
-from dataclasses import replace
 from ipaddress import ip_address
 
 from flask import Flask, Response, abort, current_app, g, redirect, request, session, url_for
@@ -17,7 +16,6 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from aegis_web.accounts.queries import administrator_exists
 from aegis_web.accounts.rights import ROLE_WORDS, Right, right_for, role_with
-from aegis_web.audit.models import origin
 from aegis_web.config import Settings, is_loopback, settings
 from aegis_web.extensions import db
 from aegis_web.language import _
@@ -163,7 +161,6 @@ def accept_token(text: str) -> None:
     current_app.login_manager._update_request_context_with_user(token.account)  # type: ignore[attr-defined]
     refuse_below(needed)
     g.token = token.prefix
-    origin.set(replace(origin.get(), token=token.prefix))
     note_use(token, request.remote_addr or "")
 
 

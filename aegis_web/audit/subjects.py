@@ -14,6 +14,7 @@ from aegis_web.jobs.models import Calendar, Job
 from aegis_web.language import N_, _
 from aegis_web.runs.filters import LARGEST_KEY
 from aegis_web.runs.models import Run
+from aegis_web.tokens.models import Token
 
 THINGS = {
     "account": N_("Account"),
@@ -26,21 +27,29 @@ THINGS = {
     "history": N_("History"),
     "job": N_("Job"),
     "run": N_("Run"),
+    "token": N_("Token"),
 }
 # Of things that have rows: their number, their name, and whether they have a page.
 NAMED: dict[str, tuple[Any, Any, Any]] = {
-    "account": (Account.id, Account.email, false()),
+    "account": (Account.id, Account.email, true()),
     "calendar": (Calendar.id, Calendar.name, true()),
     "feed": (Feed.id, Feed.name, false()),
     "job": (Job.id, Job.name, Job.deleted_at.is_(None)),
     "run": (Run.id, cast(Run.id, String), true()),
+    "token": (Token.id, Token.name, false()),
 }
 PAGES = {  # of one thing: the endpoint and what it calls its number
+    "account": ("accounts.show", "id"),
     "job": ("jobs.show", "job_id"),
     "run": ("runs.show", "run_id"),
     "calendar": ("calendars.edit", "calendar_id"),
 }
-LISTS = {"backup": "backups.index", "failure": "failures.index", "feed": "feeds.index"}
+LISTS = {
+    "backup": "backups.index",
+    "failure": "failures.index",
+    "feed": "feeds.index",
+    "token": "tokens.index",
+}
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flask import Blueprint, Response, request, stream_with_context, url_for
+from flask import Blueprint, Response, g, request, stream_with_context, url_for
 
 from aegis_web.audit.export import csv_lines
 from aegis_web.audit.filters import AuditFilter
@@ -41,7 +41,7 @@ class AuditRow:
 def note_origin() -> None:
     """Let the rows that this request writes say from where it came."""
     address = request.remote_addr
-    origin.set(Origin(address[:ADDRESS_LIMIT] if address else None))
+    origin.set(Origin(address[:ADDRESS_LIMIT] if address else None, g.get("token")))
 
 
 @bp.teardown_app_request

@@ -16,6 +16,7 @@ from tests.audit.rows import BOB, chained, note
 from tests.runs.rows import add_job
 from tests.support.applications import Browser, signed_in
 from tests.support.tampering import past_the_triggers
+from tests.tokens.test_tokens import bearer, make
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 CANARY = "c4n4ry-in-the-c0al-mine"
@@ -62,6 +63,17 @@ def test_a_row_says_who_what_when_why_and_from_where(any_app: Flask, admin: Brow
     assert f'href="/jobs/{job}"><bdi>Nightly import' in admin.get("/audit").text
     assert chained(any_app)[0].address == "127.0.0.9"
     assert origin.get() == Origin()
+
+
+def test_a_row_says_by_which_token_it_was_asked_for(any_app: Flask, admin: Browser) -> None:
+    token, job = make(admin, "jobs:run"), add_job(any_app)
+    program = any_app.test_client()
+    assert program.post(f"/jobs/{job}/run", headers=bearer(token)).status_code == 202
+    made, ran = chained(any_app)
+    assert (made.action, made.token) == ("token.create", None)
+    assert (ran.action, ran.token) == ("job.run", token.split("_")[1])
+    assert f"token {ran.token}…" in told(admin)[ran.id]
+    assert token[-43:] not in admin.get("/audit/rows.csv").text
 
 
 def test_before_and_after_unfold_field_by_field(any_app: Flask, admin: Browser) -> None:

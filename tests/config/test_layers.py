@@ -14,7 +14,6 @@ CONCEPTS = {
     "timeline",
     "forecast",
     "feeds",
-    "tokens",
     "failures",
     "live",
     "pauses",
@@ -22,6 +21,7 @@ CONCEPTS = {
     "backups",
     "accounts",
     "audit",
+    "tokens",
     "overview",
     "system",
 }
