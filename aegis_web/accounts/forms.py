@@ -13,6 +13,7 @@ from wtforms.validators import EqualTo, InputRequired, Length
 from aegis_web.accounts.actions import PASSWORD_MAX_LENGTH
 from aegis_web.accounts.attempts import reserve, succeeded
 from aegis_web.database import WRITE
+from aegis_web.errors import Invalid
 from aegis_web.extensions import db
 from aegis_web.language import N_, _
 from aegis_web.web.formats import duration
@@ -88,3 +89,9 @@ class SetUpForm(FlaskForm):
     email = EmailField("E-mail", [InputRequired(N_("Enter your e-mail address."))])
     password = PasswordField("Password", [InputRequired(N_("Enter a password."))])
     password_again = PasswordField("Password, once more", [EqualTo("password", SAME_TWICE)])
+
+
+def show_errors(form: FlaskForm, invalid: Invalid) -> None:
+    """Let the fields of a form say what the action has refused."""
+    for field, message in invalid.errors.items():
+        form[field].errors = [message]

@@ -9,13 +9,14 @@ import logging
 import re
 from ipaddress import ip_address
 
-from flask import Flask, Response, abort, current_app, g, redirect, request, session, url_for
+from flask import Flask, Response, abort, current_app, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from aegis_web.accounts.queries import administrator_exists
 from aegis_web.accounts.rights import ROLE_WORDS, Right, right_for, role_with
+from aegis_web.accounts.session import web_session
 from aegis_web.config import Settings, is_loopback, settings
 from aegis_web.extensions import db
 from aegis_web.language import _
@@ -133,7 +134,7 @@ def sent_from_here() -> bool:
 
 def refuse_blindness() -> None:
     """Raise what kept the session from being looked up: nobody is a stranger because of that."""
-    if problem := getattr(session, "problem", None):
+    if problem := web_session().problem:
         raise problem
 
 
@@ -231,7 +232,7 @@ def note_activity() -> None:
     """Note that a person has used the session; polls and streams do not count."""
     if request.method in SAFE_METHODS and (is_htmx() or request.blueprint == "live"):
         return
-    session.used = True  # type: ignore[attr-defined]  # a WebSession
+    web_session().used = True
 
 
 def plain_http() -> bool:

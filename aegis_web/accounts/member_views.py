@@ -6,7 +6,7 @@ from flask_security import login_user
 from aegis_web.accounts import members
 from aegis_web.accounts.addresses import FIRST_PAGE, ID, bp
 from aegis_web.accounts.agents import device
-from aegis_web.accounts.forms import ChoosePasswordForm
+from aegis_web.accounts.forms import ChoosePasswordForm, show_errors
 from aegis_web.accounts.members import account_of_link, choose_password, find_account
 from aegis_web.accounts.models import Account
 from aegis_web.accounts.rights import ROLE_HELP, ROLE_WORDS
@@ -80,8 +80,7 @@ def choose_password_by_link(token: str) -> Response:
         try:
             account = choose_password(token, form.password.data or "")
         except Invalid as invalid:
-            for field, message in invalid.errors.items():
-                form[field].errors = [message]
+            show_errors(form, invalid)
         else:
             login_user(account, authn_via=["link"])
             flash(_("Welcome. Your password is set."), "success")

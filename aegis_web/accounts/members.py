@@ -47,7 +47,6 @@ class Member:
 
     account: Account
     last_seen: datetime | None
-    sessions: int
 
     @property
     def state(self) -> str:
@@ -59,25 +58,11 @@ class Member:
 
 def members() -> list[Member]:
     """All accounts by e-mail. Two queries."""
-    seen = {
-        row.account_id: row
-        for row in db.session.execute(
-            select(
-                AccountSession.account_id,
-                func.max(AccountSession.seen_at).label("last"),
-                func.count().label("number"),
-            ).group_by(AccountSession.account_id)
-        )
-    }
+    last_use = select(AccountSession.account_id, func.max(AccountSession.seen_at))
+    rows = db.session.execute(last_use.group_by(AccountSession.account_id))
+    seen = {account_id: last for account_id, last in rows}
     accounts = db.session.scalars(select(Account).order_by(Account.email)).unique()
-    return [
-        Member(
-            account,
-            seen[account.id].last if account.id in seen else None,
-            seen[account.id].number if account.id in seen else 0,
-        )
-        for account in accounts
-    ]
+    return [Member(account, seen.get(account.id)) for account in accounts]
 
 
 def find_account(account_id: int) -> Account:

@@ -17,6 +17,7 @@ from flask_security import (
 
 from aegis_web.accounts.forms import PasswordForm, SignInForm
 from aegis_web.accounts.models import Account, Role
+from aegis_web.accounts.session import web_session
 from aegis_web.accounts.session_interface import KeptSessions
 from aegis_web.accounts.sessions import end_sessions
 from aegis_web.audit.models import Actor, audit_entry
@@ -117,13 +118,13 @@ def _render(template: str, **context: Any) -> Response:
 def _signed_in(_: Flask, user: Account, authn_via: list[str], **__: object) -> None:
     session.pop("csrf_token", None)
     g.pop("csrf_token", None)
-    session.renewed = True  # type: ignore[attr-defined]  # a WebSession; OWASP: a new key each time
+    web_session().renewed = True  # OWASP: a new key each time
     if authn_via == ["password"]:
         _record(user, "account.sign_in")
 
 
 def _password_changed(_: Flask, user: Account, **__: object) -> None:
-    end_sessions(db.session, user.id, but=session.number)  # type: ignore[attr-defined]
+    end_sessions(db.session, user.id, but=web_session().number)
     _record(user, "account.change_password")
 
 

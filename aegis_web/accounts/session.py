@@ -1,8 +1,11 @@
 """Who is signed in on this request, and by which session."""
 
+from typing import cast
+
 from flask import session
 from flask_security import current_user
 
+from aegis_web.accounts.session_interface import WebSession
 from aegis_web.audit.models import Actor
 
 
@@ -11,8 +14,13 @@ def current_actor() -> Actor:
     return Actor(current_user.email, current_user.id)
 
 
+def web_session() -> WebSession:
+    """The session of this request."""
+    return cast(WebSession, session)
+
+
 def number_of_session() -> int:
     """The row of the session that sent this request. Only behind the guard."""
-    number = session.number  # type: ignore[attr-defined]  # a WebSession
+    number = web_session().number
     assert isinstance(number, int)
     return number

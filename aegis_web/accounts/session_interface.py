@@ -101,7 +101,7 @@ class KeptSessions(SessionsOfPages):
     def _begin(self, app: Flask, session: WebSession, response: Response) -> None:
         if session.kept is not None:
             end_session(writer(), session.kept.id)
-        begun = begin_session(
+        key = begin_session(
             writer(),
             session[SIGNED_IN],
             TAGGED.dumps(dict(session)),
@@ -109,11 +109,11 @@ class KeptSessions(SessionsOfPages):
             request.user_agent.string,
             self._limits,
         )
-        if begun is None:
+        if key is None:
             return
         response.set_cookie(
             self.get_cookie_name(app),
-            begun[0],
+            key,
             max_age=self._limits.age,
             path=self.get_cookie_path(app),
             secure=self.get_cookie_secure(app),

@@ -5,7 +5,6 @@ sign in with it, and who ends the row has ended the session in every process at 
 Source: OWASP Session Management Cheat Sheet; ASVS 5.0, V7.
 """
 
-import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,6 +14,7 @@ from sqlalchemy import Connection, Engine, Select, delete, insert, or_, select, 
 from sqlalchemy.orm import Session
 
 from aegis_web.accounts.models import Account, AccountSession
+from aegis_web.accounts.queries import token_sha256
 from aegis_web.clock import utc_now
 from aegis_web.config import Settings
 
@@ -49,19 +49,9 @@ class Kept:
     data: str
 
 
-def new_key() -> str:
-    """A key for a cookie: 256 random bits, 43 characters."""
-    return secrets.token_urlsafe(32)
-
-
-def key_sha256(key: str) -> str:
-    """What is stored of a key. Unsalted: it is random."""
-    return hashlib.sha256(key.encode()).hexdigest()
-
-
 def find_session(session: Session, key: str, limits: Limits) -> Kept | None:
     """The session that the key of a cookie opens, if it lives. One query by index."""
-    wanted = living(limits).where(AccountSession.key_sha256 == key_sha256(key))
+    wanted = living(limits).where(AccountSession.key_sha256 == token_sha256(key))
     row = session.execute(wanted).one_or_none()
     return None if row is None else Kept(*row)
 
@@ -91,21 +81,21 @@ def living_among(connection: Connection, numbers: set[int], limits: Limits) -> s
 
 def begin_session(
     engine: Engine, uniquifier: str, data: str, address: str, agent: str, limits: Limits
-) -> tuple[str, int] | None:
-    """Keep a new session of the account with this `fs_uniquifier`: the key and the number of it.
+) -> str | None:
+    """Keep a new session of the account with this `fs_uniquifier`: the key for its cookie.
 
     None when there is no such account any more. Sessions that have run out are removed.
     """
-    key, now = new_key(), utc_now()
+    key, now = secrets.token_urlsafe(32), utc_now()
     with engine.begin() as connection:
         wanted = select(Account.id).where(Account.fs_uniquifier == uniquifier)
         account_id = connection.scalar(wanted)
         if account_id is None:
             return None
         forget_old(connection, now, limits)
-        made = connection.execute(
+        connection.execute(
             insert(AccountSession).values(
-                key_sha256=key_sha256(key),
+                key_sha256=token_sha256(key),
                 account_id=account_id,
                 created_at=now,
                 seen_at=now,
@@ -114,7 +104,7 @@ def begin_session(
                 data=data,
             )
         )
-    return key, int(made.inserted_primary_key[0])  # type: ignore[index]
+    return key
 
 
 def forget_old(connection: Connection, now: datetime, limits: Limits) -> None:

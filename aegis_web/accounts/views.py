@@ -8,7 +8,7 @@ from aegis_web.accounts import member_views as _member_views  # noqa: F401  (its
 from aegis_web.accounts.actions import LINK_IS_DEAD, create_first_admin
 from aegis_web.accounts.addresses import FIRST_PAGE, ID, bp
 from aegis_web.accounts.agents import device
-from aegis_web.accounts.forms import SetUpForm
+from aegis_web.accounts.forms import SetUpForm, show_errors
 from aegis_web.accounts.preferences import LABELS
 from aegis_web.accounts.queries import administrator_exists, setup_link_works
 from aegis_web.accounts.rights import ROLE_WORDS
@@ -45,8 +45,7 @@ def set_up_link(token: str) -> Response:
         try:
             account = create_first_admin(token, form.email.data or "", form.password.data or "")
         except Invalid as invalid:
-            for field, message in invalid.errors.items():
-                form[field].errors = [message]
+            show_errors(form, invalid)
         else:
             login_user(account, authn_via=["set-up"])
             flash(_("Welcome. You are the administrator of this installation."), "success")

@@ -6,8 +6,6 @@ from typing import Any
 
 from werkzeug.datastructures import MultiDict
 
-from aegis_web.errors import Invalid
-from aegis_web.language import _
 from aegis_web.runs.filters import Reading, iso
 
 
@@ -43,10 +41,7 @@ class AuditFilter:
             before=reading.key("before"),
             after=reading.key("after"),
         )
-        if chosen.since and chosen.until and chosen.since >= chosen.until:
-            reading.errors["until"] = _("Choose an end that is later than the start.")
-        if reading.errors:
-            raise Invalid(reading.errors)
+        reading.finish(chosen.since, chosen.until)
         return chosen
 
     def to_args(self) -> dict[str, Any]:

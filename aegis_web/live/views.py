@@ -5,9 +5,10 @@ import socket
 from collections.abc import Callable
 from typing import Any, cast
 
-from flask import Blueprint, Flask, Response, abort, current_app, request, session
+from flask import Blueprint, Flask, Response, abort, current_app, request
 from flask_security import current_user
 
+from aegis_web.accounts.session import web_session
 from aegis_web.accounts.sessions import Limits
 from aegis_web.config import Settings
 from aegis_web.extensions import db
@@ -58,8 +59,7 @@ def run(id: int) -> Response:
 def stream(topic: Topic) -> Response:
     """News of `topic` until the page is left; 503 where there is no room for another stream."""
     streams = cast(Streams, current_app.extensions["aegis.streams"])
-    account_id = int(current_user.id)
-    number = session.number  # type: ignore[attr-defined]  # a WebSession
+    account_id, number = int(current_user.id), web_session().number
     finish_reading()
     messages = streams.open(topic, account_id, presence(request.environ), number)
     if messages is None:

@@ -51,10 +51,7 @@ class RunFilter:
             before=reading.key("before"),
             after=reading.key("after"),
         )
-        if chosen.since and chosen.until and chosen.since >= chosen.until:
-            reading.errors["until"] = _("Choose an end that is later than the start.")
-        if reading.errors:
-            raise Invalid(reading.errors)
+        reading.finish(chosen.since, chosen.until)
         return chosen
 
     def to_args(self) -> dict[str, Any]:
@@ -97,6 +94,13 @@ class Reading:
     def __init__(self, args: MultiDict[str, str], zone: tzinfo) -> None:
         self.args, self.zone = args, zone
         self.errors: dict[str, str] = {}
+
+    def finish(self, since: datetime | None, until: datetime | None) -> None:
+        """Raises: Invalid with one message for each wrong argument, an empty period among them."""
+        if since and until and since >= until:
+            self.errors["until"] = _("Choose an end that is later than the start.")
+        if self.errors:
+            raise Invalid(self.errors)
 
     def key(self, name: str) -> int | None:
         """A run's or a job's number."""

@@ -1,6 +1,5 @@
 """What changes tokens: making one, revoking one, and being shown one."""
 
-import hashlib
 import hmac
 import secrets
 import string
@@ -8,8 +7,9 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import func, select, update
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session
 
+from aegis_web.accounts.queries import token_sha256
 from aegis_web.audit.models import Actor, audit_entry
 from aegis_web.clock import utc_now
 from aegis_web.errors import Conflict, Invalid, NotFound
@@ -48,7 +48,7 @@ def make_token(actor: Actor, name: str, scopes: Sequence[str], days: str) -> str
             )
         token = Token(
             prefix=prefix,
-            secret_sha256=sha256(secret),
+            secret_sha256=token_sha256(secret),
             account_id=actor.account_id,
             name=name,
             scopes=sorted(set(scopes)),
@@ -76,7 +76,7 @@ def revoke_token(actor: Actor, token_id: int) -> str:
 
 def list_tokens() -> list[Token]:
     """All tokens, the newest first."""
-    wanted = select(Token).options(selectinload(Token.account)).order_by(Token.id.desc())
+    wanted = select(Token).order_by(Token.id.desc())
     return list(db.session.scalars(wanted).unique())
 
 
@@ -86,7 +86,7 @@ def open_token(session: Session, text: str) -> Token | None:
     prefix, _rest, secret = rest.partition("_")
     found = session.scalars(select(Token).where(Token.prefix == prefix)).unique().one_or_none()
     kept = found.secret_sha256 if found else "0" * 64
-    if not hmac.compare_digest(sha256(secret), kept) or found is None or mark != MARK:
+    if not hmac.compare_digest(token_sha256(secret), kept) or found is None or mark != MARK:
         return None
     return found if works(found, utc_now()) else None
 
@@ -120,8 +120,3 @@ def days_error(days: str) -> str | None:
     if not days or (days.isascii() and days.isdigit() and 0 < int(days[:6]) <= LONGEST_DAYS):
         return None
     return _("Write a number of days from 1 to %(most)s, or nothing.", most=LONGEST_DAYS)
-
-
-def sha256(secret: str) -> str:
-    """What is stored of a token's secret. Unsalted: it has 256 random bits."""
-    return hashlib.sha256(secret.encode()).hexdigest()

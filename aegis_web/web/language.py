@@ -5,12 +5,13 @@ A choice is kept by the account, and by a cookie for pages before the sign-in.
 
 import json
 
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Response, g, request
 from markupsafe import Markup
 
 from aegis_web import language
 from aegis_web.config import settings
 from aegis_web.language import ENGLISH, LANGUAGES, script_texts, speak
+from aegis_web.web.preferences import preferences
 
 COOKIE = "aegis_language"
 YEAR_SECONDS = 31_536_000
@@ -41,7 +42,7 @@ def speak_as_kept() -> None:
     """What the account of a person who has signed in keeps."""
     if "_login_user" not in g:
         return
-    kept = current_app.jinja_env.globals["preferences"]().language  # type: ignore[operator]
+    kept = preferences().language
     if kept in LANGUAGES:
         speak(kept)
 

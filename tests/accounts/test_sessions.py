@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import event, select
 
 from aegis_web.accounts.models import Account, AccountSession
-from aegis_web.accounts.sessions import key_sha256
+from aegis_web.accounts.queries import token_sha256
 from aegis_web.clock import utc_now
 from aegis_web.database import WRITE
 from aegis_web.extensions import db
@@ -45,7 +45,7 @@ def test_the_database_holds_the_hash_of_the_key_alone(
     sign_in(client)
     (row,) = kept(app)
     assert len(key_of(client)) == 43
-    assert row.key_sha256 == key_sha256(key_of(client))
+    assert row.key_sha256 == token_sha256(key_of(client))
     assert key_of(client) not in row.data
     assert (row.account_id, row.address, row.agent) == (1, "127.0.0.1", signed_agent(client))
 

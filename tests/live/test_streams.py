@@ -105,7 +105,7 @@ def test_a_stream_ends_with_its_session(any_app: Flask, streams: Streams, end: E
     with any_app.app_context():
         number = db.session.scalar(select(AccountSession.id))
     watching = streams.open(ALL, 1, here, number)
-    of_none = opened(streams, account_id=2)
+    of_none = opened(streams, Topic("job", 1), account_id=2)  # whose coming tells nobody else
     assert watching is not None
     assert [next(watching), next(watching)] == [BEGIN, CHANGED]
     with any_app.app_context(), transaction() as session:

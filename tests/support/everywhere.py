@@ -2,12 +2,16 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from urllib.parse import parse_qsl, urlsplit
+from html.parser import HTMLParser
+from urllib.parse import parse_qsl, urldefrag, urljoin, urlsplit
 
 from flask import Flask
+from flask.testing import FlaskClient
 from sqlalchemy import select
+from werkzeug.test import TestResponse
 
 from aegis_web.accounts.models import Account
 from aegis_web.audit.models import Actor, audit_entry
@@ -80,6 +84,42 @@ def fill_every_field(app: Flask, texts: Sequence[str], owner: int = 1) -> None:
                 session.merge(JobSkip(job_id=job.id, **skip))
         session.add(Pause(from_at=now, reason=everything, paused_by=texts[3]))
         session.get_one(Account, owner).email = texts[4]
+
+
+class Links(HTMLParser):
+    """Where a page leads by links that show another page."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if tag == "a" and "download" not in given and (address := given.get("href")):
+            self.found.append(address)
+
+
+def pages(client: FlaskClient, *starts: str, of_a_kind: int) -> Iterator[tuple[str, TestResponse]]:
+    """Each address that links lead to from `starts` and its answer, so many of a kind, and one of
+    each that has a query."""
+    kinds: Counter[str] = Counter()
+    waiting, known = deque(starts), {"/"}
+    while waiting:
+        path = waiting.popleft()
+        if kinds[kind_of(path)] == (1 if "?" in path else of_a_kind):
+            continue
+        kinds[kind_of(path)] += 1
+        answer = client.get(path)
+        yield path, answer
+        if answer.mimetype != "text/html" or answer.location:
+            continue
+        for link in Links(answer.text).found:
+            parts = urlsplit(urldefrag(urljoin(f"http://localhost{path}", link)).url)
+            found = parts.path + (f"?{parts.query}" if parts.query else "")
+            if parts.netloc == "localhost" and found not in known:
+                known.add(found)
+                waiting.append(found)
 
 
 def kind_of(path: str) -> str:

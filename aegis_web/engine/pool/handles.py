@@ -169,10 +169,12 @@ class ChildHandle:
         """What it had said until it was dead, and waits for that: nothing begins afterwards."""
         self.kill()
         deadline = monotonic() + DYING_SECONDS
+        poll = select.poll()  # select() knows no file beyond the 1024th
+        poll.register(self.wire, select.POLLIN)
         while (messages := self.hear()) is not None:
             yield from messages
             patience = max(0.0, deadline - monotonic())
-            if not messages and not select.select([self.wire], [], [], patience)[0]:
+            if not messages and not poll.poll(patience * 1000):
                 return  # a program that it started holds the wire
 
     def read_pipe(self, stream: int, secrets: Callable[[Attempt], None]) -> bool | None:
