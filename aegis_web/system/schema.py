@@ -5,6 +5,8 @@ PostgreSQL database is shared by releases: the release step migrates it, and a p
 another schema refuses to start.
 """
 
+from functools import cache
+
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -45,8 +47,14 @@ def revisions() -> tuple[str | None, str | None]:
 
 def scripts() -> ScriptDirectory:
     """The migrations of this release."""
+    return read_scripts(current_app.extensions["migrate"].directory)
+
+
+@cache
+def read_scripts(folder: str) -> ScriptDirectory:
+    """The migrations in `folder`, read once: a release does not change while it runs."""
     config = Config()
-    config.set_main_option("script_location", current_app.extensions["migrate"].directory)
+    config.set_main_option("script_location", folder)
     return ScriptDirectory.from_config(config)
 
 

@@ -8,8 +8,6 @@ from flask import Flask
 from flask.testing import FlaskClient
 from flask_security import hash_password
 from itsdangerous import URLSafeTimedSerializer
-from jinja2 import BytecodeCache
-from jinja2.bccache import Bucket
 from werkzeug.test import TestResponse
 
 from aegis_web import create_app
@@ -17,6 +15,7 @@ from aegis_web.accounts.models import ADMIN, Account, Role
 from aegis_web.clock import utc_now
 from aegis_web.config import Settings
 from aegis_web.extensions import transaction
+from tests.support.compiled import share_compiled
 from tests.support.databases import close_engines
 from tests.support.environment import MakeSettings
 from tests.support.styles import assert_styled
@@ -25,23 +24,6 @@ EMAIL = "alice@example.org"
 PASSWORD = "correct horse battery staple"
 HASHES: dict[str, str] = {}  # argon2 is slow on purpose; once per test process is enough
 MakeApp = Callable[..., Flask]
-
-
-class Compiled(BytecodeCache):
-    """Templates compiled once per test process, not once per application."""
-
-    def __init__(self) -> None:
-        self.kept: dict[str, bytes] = {}
-
-    def load_bytecode(self, bucket: Bucket) -> None:
-        if bucket.key in self.kept:
-            bucket.bytecode_from_string(self.kept[bucket.key])
-
-    def dump_bytecode(self, bucket: Bucket) -> None:
-        self.kept[bucket.key] = bucket.bytecode_to_string()
-
-
-COMPILED = Compiled()
 
 
 @pytest.fixture
@@ -73,7 +55,7 @@ def any_app(make_app: MakeApp, database_url: str) -> Flask:
 def build(settings: Settings) -> Flask:
     app = create_app(settings)
     app.config["TESTING"] = True
-    app.jinja_env.bytecode_cache = COMPILED
+    share_compiled(app)
     app.test_client_class = Browser
     return app
 
