@@ -27,4 +27,5 @@ pytest_plugins = [
     "tests.support.clocks",
     "tests.support.servers",
     "tests.support.browsers",
+    "tests.support.mails",
 ]

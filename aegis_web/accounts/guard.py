@@ -27,11 +27,13 @@ from aegis_web.web.pages import is_htmx, local_path
 HEALTH_ROUTES = frozenset({"system.healthz", "system.readyz"})  # one word; asked by address
 SET_UP_ROUTES = frozenset({"accounts.set_up", "accounts.set_up_link"})
 LINK_ROUTES = frozenset({"accounts.choose_password"})  # the address itself is the secret
+FORGOTTEN_ROUTES = frozenset({"accounts.forgotten", "accounts.mail_link"})
 FEED_ROUTES = frozenset({"feeds.calendar"})  # the address itself is the secret; read only
 OPEN_ROUTES = (
     frozenset({"security.login", "static"})
     | SET_UP_ROUTES
     | LINK_ROUTES
+    | FORGOTTEN_ROUTES
     | HEALTH_ROUTES
     | FEED_ROUTES
 )

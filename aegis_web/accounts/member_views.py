@@ -1,22 +1,27 @@
 """The accounts of the team: all, one, and the page where an invited person chooses a password."""
 
-from flask import Response, flash, request, url_for
+from math import ceil
+
+from flask import Response, current_app, flash, request, url_for
 from flask_security import login_user
 
 from aegis_web.accounts import members
+from aegis_web.accounts.actions import EMAIL_MAX_LENGTH
 from aegis_web.accounts.addresses import FIRST_PAGE, ID, bp
 from aegis_web.accounts.agents import device
+from aegis_web.accounts.attempts import reserve
 from aegis_web.accounts.forms import ChoosePasswordForm, show_errors
+from aegis_web.accounts.mails import mail_forgotten_later, mail_invitation
 from aegis_web.accounts.members import account_of_link, choose_password, find_account
-from aegis_web.accounts.models import Account
 from aegis_web.accounts.rights import ROLE_HELP, ROLE_WORDS
 from aegis_web.accounts.session import current_actor
 from aegis_web.accounts.sessions import Limits, sessions_of
 from aegis_web.config import settings
+from aegis_web.database import WRITE
 from aegis_web.errors import AegisError, Invalid
 from aegis_web.extensions import db
 from aegis_web.language import _, ngettext
-from aegis_web.mail import send_mail
+from aegis_web.web.formats import duration
 from aegis_web.web.pages import finish_reading, go_to, render
 
 ONE = f"/accounts/{ID}"
@@ -71,6 +76,36 @@ def end_sessions_of(id: int) -> Response:
     return go_to(url_for("accounts.show", id=id))
 
 
+@bp.get("/password")
+def forgotten() -> Response:
+    """What helps who has forgotten the password."""
+    return forgotten_page()
+
+
+@bp.post("/password")
+def mail_link() -> Response:
+    """Mail a link to the address, if it is somebody's; the answer does not tell."""
+    email = request.form.get("email", "").strip()
+    if not settings().smtp_url:
+        return forgotten_page(status=422)
+    if "@" not in email or len(email) > EMAIL_MAX_LENGTH:
+        return forgotten_page(error=_("Enter your e-mail address."), status=422)
+    wait = reserve(db.engines[WRITE], f"forgotten {email}", request.remote_addr or "")
+    if wait:
+        seconds = ceil(wait.total_seconds())
+        said = _("You have asked often. Try again in %(time)s.", time=duration(seconds))
+        response = forgotten_page(error=said, status=429)
+        response.retry_after = seconds
+        return response
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    mail_forgotten_later(app, email, address_of(""))
+    flash(
+        _("If somebody has an account with this address, a link is on its way. It works once."),
+        "success",
+    )
+    return go_to(url_for("security.login"))
+
+
 @bp.route("/password/<token>", methods=["GET", "POST"], endpoint="choose_password")
 def choose_password_by_link(token: str) -> Response:
     """Let who was invited, or forgot it, choose a password, and sign them in."""
@@ -87,6 +122,16 @@ def choose_password_by_link(token: str) -> Response:
             return go_to(FIRST_PAGE)
     status = 422 if request.method == "POST" else 200
     return render("accounts/choose_password.html", status=status, form=form, email=email)
+
+
+def forgotten_page(error: str | None = None, status: int = 200) -> Response:
+    return render(
+        "accounts/forgotten.html",
+        status=status,
+        mails=settings().smtp_url is not None,
+        email=request.form.get("email", ""),
+        error=error,
+    )
 
 
 def list_page(errors: dict[str, str], status: int = 200) -> Response:
@@ -130,7 +175,7 @@ def hand_out(account_id: int, path: str) -> str:
     account = find_account(account_id)
     if settings().smtp_url:
         try:
-            send_mail(settings(), [account.email], *invitation(account, url))
+            mail_invitation(account, url)
         except AegisError as error:
             flash(_("The link could not be mailed: %(error)s", error=error), "warning")
         else:
@@ -141,15 +186,3 @@ def hand_out(account_id: int, path: str) -> str:
 def address_of(path: str) -> str:
     """The address that people type, with a path of ours."""
     return (settings().public_url or request.host_url).rstrip("/") + path
-
-
-def invitation(account: Account, url: str) -> tuple[str, str]:
-    """Subject and text of the mail with a link."""
-    subject = _("Your account for Aegis")
-    text = _(
-        "Choose a password for %(email)s here:\n\n%(url)s\n\nThe link works once, and for a "
-        "limited time.\n",
-        email=account.email,
-        url=url,
-    )
-    return subject, text

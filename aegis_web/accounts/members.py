@@ -35,6 +35,8 @@ from aegis_web.language import N_, _
 
 INVITATION_LIFE = timedelta(days=7)
 RESET_LIFE = timedelta(hours=24)
+FORGOTTEN_LIFE = timedelta(hours=1)  # of a link that nobody but its person has asked for
+NOT_AGAIN_BEFORE = timedelta(minutes=5)
 LINK_IS_DEAD = N_(
     "This link does not work any more: it can be used once, and for a limited time. Ask an "
     "administrator for another."
@@ -70,6 +72,15 @@ def find_account(account_id: int) -> Account:
     account: Account | None = db.session.get(Account, account_id)
     if account is None:
         raise NotFound(_("There is no such account."))
+    return account
+
+
+def find_account_of(email: str) -> Account:
+    """The account with this address, however it is written. Raises: NotFound."""
+    same = func.lower(Account.email) == email.strip().lower()
+    account: Account | None = db.session.scalars(select(Account).where(same)).unique().one_or_none()
+    if account is None:
+        raise NotFound(_("There is no account with this address."))
     return account
 
 
@@ -112,6 +123,28 @@ def new_link(actor: Actor, account_id: int) -> str:
         path = add_link(session, account_id, life)
         session.add(audit_entry(actor, "account.new_link", subject_of(account_id)))
     return path
+
+
+def request_link(email: str) -> tuple[str, str] | None:
+    """The address and the path of a fresh link for who has forgotten the password; earlier ones
+    end. None where nobody has this address, the account is off, or has got a link just now.
+    """
+    now = utc_now()
+    with transaction() as session:
+        same = func.lower(Account.email) == email.strip().lower()
+        wanted = select(Account).where(same, Account.active).with_for_update(of=Account)
+        account = session.scalars(wanted).unique().one_or_none()
+        if account is None:
+            return None
+        recent = select(PasswordLink.account_id).where(
+            PasswordLink.account_id == account.id, PasswordLink.made_at > now - NOT_AGAIN_BEFORE
+        )
+        if session.scalar(select(exists(recent))):
+            return None
+        path = add_link(session, account.id, FORGOTTEN_LIFE)
+        actor = Actor(account.email, account.id)
+        session.add(audit_entry(actor, "account.ask_for_link", subject_of(account.id)))
+    return account.email, path
 
 
 def choose_password(token: str, password: str) -> Account:

@@ -33,10 +33,10 @@ ROLE_WORDS = {
     "admin": N_("Administrator"),
 }
 ROLE_HELP = {
-    "viewer": N_("sees everything but accounts, tokens and backups"),
+    "viewer": N_("sees everything but accounts, tokens, backups and the audit"),
     "operator": N_("also runs jobs as they are, stops, pauses and skips"),
     "editor": N_("also makes and changes jobs and calendars, and runs them with other arguments"),
-    "admin": N_("also has accounts, tokens and backups"),
+    "admin": N_("also has accounts, tokens, backups and the audit"),
 }
 
 RIGHTS = {

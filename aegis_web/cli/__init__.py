@@ -5,8 +5,9 @@ from flask import Flask
 
 def init_app(app: Flask) -> None:
     """Add the product's command groups to `app`."""
-    from aegis_web.cli import audit, jobs, services
+    from aegis_web.cli import accounts, audit, jobs, services
 
     app.cli.add_command(services.group)
     app.cli.add_command(jobs.group)
     app.cli.add_command(audit.group)
+    app.cli.add_command(accounts.group)

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
-from aegis_web.accounts.guard import OPEN_ROUTES
+from aegis_web.accounts.guard import FORGOTTEN_ROUTES, OPEN_ROUTES
 from aegis_web.accounts.models import Account
 from aegis_web.clock import utc_now
 from tests.support.applications import EMAIL, PASSWORD, MakeApp
@@ -64,6 +64,8 @@ def test_the_listed_routes_are_these() -> None:
         "accounts.set_up",
         "accounts.set_up_link",
         "accounts.choose_password",
+        "accounts.forgotten",
+        "accounts.mail_link",
         "static",
         "system.healthz",
         "system.readyz",
@@ -77,7 +79,7 @@ def test_before_set_up_strangers_reach_only_set_up_and_health(app: Flask) -> Non
         answer = app.test_client().open(path, method=method)
         if answer.headers.get("Location") != "/set-up":
             reached.add(rule.endpoint)
-    assert reached == OPEN_ROUTES - {"security.login", "feeds.calendar"}
+    assert reached == OPEN_ROUTES - FORGOTTEN_ROUTES - {"security.login", "feeds.calendar"}
 
 
 def test_flask_security_adds_three_routes_and_no_commands(app: Flask) -> None:
