@@ -108,6 +108,9 @@ class Settings(BaseSettings):
     session_days: int = setting(
         "AEGIS_SESSION_DAYS", 14, "Days after which one must sign in again.", ge=1, le=365
     )
+    breach_url: Annotated[str, AfterValidator(values.range_service)] | None = setting(
+        "AEGIS_BREACH_URL", None, "The service that knows stolen passwords."
+    )
     public_url: Annotated[str, AfterValidator(values.public_address)] | None = setting(
         "AEGIS_PUBLIC_URL", None, "The address that people type."
     )

@@ -86,6 +86,14 @@ def public_address(value: str) -> str:
     return value.rstrip("/")
 
 
+def range_service(value: str) -> str:
+    parts = urlsplit(value)
+    here = parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1", "::1")
+    if not (parts.scheme == "https" or here) or not parts.hostname or not valid_port(value):
+        raise ValueError("write its address, such as https://api.pwnedpasswords.com/range/")
+    return value.rstrip("/") + "/"
+
+
 def host_names(value: tuple[str, ...]) -> tuple[str, ...]:
     for name in value:
         if name != "*" and not HOST.fullmatch(name):

@@ -17,6 +17,7 @@ from flask_security import (
 
 from aegis_web.accounts.forms import PasswordForm, SignInForm
 from aegis_web.accounts.models import Account, Role
+from aegis_web.accounts.passwords import Passwords
 from aegis_web.accounts.session import web_session
 from aegis_web.accounts.session_interface import KeptSessions
 from aegis_web.accounts.sessions import end_sessions
@@ -91,6 +92,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     app.session_interface = KeptSessions(settings)
     app.config.update({f"SECURITY_{name}": value for name, value in FEATURES.items()})
     app.config.update({f"SECURITY_MSG_{name}": value for name, value in MESSAGES.items()})
+    security._password_util_cls = Passwords  # otherwise only its constructor takes it
     security.init_app(
         app,
         SQLAlchemyUserDatastore(db, Account, Role),

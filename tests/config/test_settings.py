@@ -103,6 +103,7 @@ def test_it_never_prints_a_password_or_a_key() -> None:
         ("AEGIS_ALLOWED_HOSTS", "https://a.example", "host names without scheme"),
         ("AEGIS_SERVICES", "shop/jobs.py", "importable modules"),
         ("AEGIS_SMTP_URL", "mail.example.com", "smtp://"),
+        ("AEGIS_BREACH_URL", "http://ranges.example.com/", "https://api.pwnedpasswords.com/range/"),
         ("AEGIS_FILE_ROOTS", "relative/folder", "absolute path"),
         ("AEGIS_FILE_ROOTS", "/", "below /"),
         ("AEGIS_DATA_DIR", "what?", "question mark"),
