@@ -64,6 +64,18 @@ def succeeded(engine: Engine, email: str, address: str) -> None:
         )
 
 
+def half_done(engine: Engine, email: str, address: str) -> None:
+    """Take back the try that `reserve` has counted, and nothing else: the password was right, and
+    the second factor is still due."""
+    with engine.begin() as connection:
+        connection.execute(
+            update(SignInAttempts)
+            .where(SignInAttempts.key_sha256.in_(keys_of(email, address)))
+            .where(SignInAttempts.failures > 0)
+            .values(failures=SignInAttempts.failures - 1, next_at=utc_now())
+        )
+
+
 def keys_of(email: str, address: str) -> dict[str, int]:
     """The three things that a try counts for, and how many failures of each cost nothing."""
     who, place = email.strip().casefold(), place_of(address)

@@ -5,16 +5,17 @@ from math import ceil
 from typing import Any
 
 from flask import g, request
-from flask_security import ChangePasswordForm, LoginForm, current_user
+from flask_security import ChangePasswordForm, LoginForm, current_user, verify_password
 from flask_wtf import FlaskForm
 from wtforms import EmailField, PasswordField
 from wtforms.validators import EqualTo, InputRequired, Length
 
 from aegis_web.accounts.actions import PASSWORD_MAX_LENGTH
-from aegis_web.accounts.attempts import reserve, succeeded
+from aegis_web.accounts.attempts import half_done, reserve, succeeded
+from aegis_web.accounts.second_factor import find_factor
 from aegis_web.database import WRITE
 from aegis_web.errors import Invalid
-from aegis_web.extensions import db
+from aegis_web.extensions import db, security
 from aegis_web.language import N_, _
 from aegis_web.web.formats import duration
 
@@ -35,7 +36,10 @@ class SignInForm(LoginForm):
             self.form_errors = [wait]
             return False
         if super().validate(**kwargs):
-            succeeded(db.engines[WRITE], self.email.data or "", request.remote_addr or "")
+            assert self.user is not None
+            db.session.commit()  # the password's hash may be a stronger one now
+            taken_back = half_done if find_factor(self.user.id) else succeeded
+            taken_back(db.engines[WRITE], self.email.data or "", request.remote_addr or "")
             return True
         log.warning("sign-in refused, from %s", request.remote_addr)
         return False
@@ -62,6 +66,27 @@ class PasswordForm(ChangePasswordForm):
         if not self.password.errors:
             succeeded(db.engines[WRITE], current_user.email, request.remote_addr or "")
         return valid
+
+
+class OwnPasswordForm(FlaskForm):
+    """The current password once more, before what weighs much; guesses are slowed down."""
+
+    password = PasswordField(
+        "Current password", [InputRequired(N_("Enter your current password.")), NOT_LONGER]
+    )
+
+    def validate(self, **kwargs: Any) -> bool:
+        if not super().validate(**kwargs):
+            return False
+        if wait := wait_before_trying(current_user.email, self.password.data):
+            self.form_errors = [wait]
+            return False
+        typed = security.password_util.normalize(self.password.data)
+        if not current_user.password or not verify_password(typed, current_user.password):
+            self.password.errors = [N_("This is not your current password.")]
+            return False
+        succeeded(db.engines[WRITE], current_user.email, request.remote_addr or "")
+        return True
 
 
 def wait_before_trying(email: str | None, password: str | None) -> str | None:

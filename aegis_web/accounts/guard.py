@@ -28,12 +28,14 @@ HEALTH_ROUTES = frozenset({"system.healthz", "system.readyz"})  # one word; aske
 SET_UP_ROUTES = frozenset({"accounts.set_up", "accounts.set_up_link"})
 LINK_ROUTES = frozenset({"accounts.choose_password"})  # the address itself is the secret
 FORGOTTEN_ROUTES = frozenset({"accounts.forgotten", "accounts.mail_link"})
+STEP_ROUTES = frozenset({"accounts.second_step"})  # nothing without the password before it
 FEED_ROUTES = frozenset({"feeds.calendar"})  # the address itself is the secret; read only
 OPEN_ROUTES = (
     frozenset({"security.login", "static"})
     | SET_UP_ROUTES
     | LINK_ROUTES
     | FORGOTTEN_ROUTES
+    | STEP_ROUTES
     | HEALTH_ROUTES
     | FEED_ROUTES
 )

@@ -3,7 +3,7 @@
 from math import ceil
 
 from flask import Response, current_app, flash, request, url_for
-from flask_security import login_user
+from flask_security import current_user, login_user
 
 from aegis_web.accounts import members
 from aegis_web.accounts.actions import EMAIL_MAX_LENGTH
@@ -14,6 +14,8 @@ from aegis_web.accounts.forms import ChoosePasswordForm, show_errors
 from aegis_web.accounts.mails import mail_forgotten_later, mail_invitation
 from aegis_web.accounts.members import account_of_link, choose_password, find_account
 from aegis_web.accounts.rights import ROLE_HELP, ROLE_WORDS
+from aegis_web.accounts.second_factor import find_factor
+from aegis_web.accounts.second_step import ask_for_second_step
 from aegis_web.accounts.session import current_actor
 from aegis_web.accounts.sessions import Limits, sessions_of
 from aegis_web.config import settings
@@ -117,6 +119,8 @@ def choose_password_by_link(token: str) -> Response:
         except Invalid as invalid:
             show_errors(form, invalid)
         else:
+            if further := ask_for_second_step(account):
+                return further
             login_user(account, authn_via=["link"])
             flash(_("Welcome. Your password is set."), "success")
             return go_to(FIRST_PAGE)
@@ -161,6 +165,8 @@ def account_page(
         sessions=sessions_of(db.session, account_id, Limits.of(settings())),
         errors=errors or {},
         link=link,
+        second_factor=find_factor(account_id),
+        own=account_id == current_user.id,
         typed=request.form,
         role_words=ROLE_WORDS,
         role_help=ROLE_HELP,

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from flask_security import AsaList, RoleMixin, UserMixin
-from sqlalchemy import Column, ForeignKey, String, Table
+from sqlalchemy import BigInteger, Column, ForeignKey, String, Table
 from sqlalchemy.ext.mutable import MutableList
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -100,6 +100,31 @@ class PasswordLink(Model):
     )
     made_at: Mapped[datetime] = mapped_column(Instant)
     ends_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class SecondFactor(Model):
+    """What the authenticator app of an account knows too; no row: the password is enough."""
+
+    __tablename__ = "second_factors"
+
+    account_id: Mapped[int] = mapped_column(
+        ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    sealed: Mapped[str]  # the secret, by the vault
+    made_at: Mapped[datetime] = mapped_column(Instant)
+    last_counter: Mapped[int] = mapped_column(BigInteger)  # the half minute of the last code
+
+
+class RecoveryCode(Model):
+    """A code that stands in for the app once; only its hash is kept."""
+
+    __tablename__ = "recovery_codes"
+
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    account_id: Mapped[int] = mapped_column(
+        ForeignKey("accounts.id", ondelete="CASCADE"), index=True
+    )
+    code_sha256: Mapped[str] = mapped_column(String(64), unique=True)
 
 
 class SetupLink(Model):

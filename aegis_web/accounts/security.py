@@ -18,6 +18,7 @@ from flask_security import (
 from aegis_web.accounts.forms import PasswordForm, SignInForm
 from aegis_web.accounts.models import Account, Role
 from aegis_web.accounts.passwords import Passwords
+from aegis_web.accounts.second_step import SecondStep
 from aegis_web.accounts.session import web_session
 from aegis_web.accounts.session_interface import KeptSessions
 from aegis_web.accounts.sessions import end_sessions
@@ -100,6 +101,7 @@ def init_app(app: Flask, settings: Settings) -> None:
         change_password_form=PasswordForm,
         render_template=_render,
     )
+    security.two_factor_plugins = SecondStep()
     security.want_json(lambda _: False)
     app.login_manager.request_loader(lambda _: None)  # type: ignore[attr-defined]
     app.add_template_global(said, "said")

@@ -5,6 +5,7 @@ from flask_security import current_user, login_user
 
 from aegis_web.accounts import actions
 from aegis_web.accounts import member_views as _member_views  # noqa: F401  (its routes)
+from aegis_web.accounts import second_factor_views as _second_factor_views  # noqa: F401
 from aegis_web.accounts.actions import LINK_IS_DEAD, create_first_admin
 from aegis_web.accounts.addresses import FIRST_PAGE, ID, bp
 from aegis_web.accounts.agents import device
@@ -12,6 +13,7 @@ from aegis_web.accounts.forms import SetUpForm, show_errors
 from aegis_web.accounts.preferences import LABELS
 from aegis_web.accounts.queries import administrator_exists, setup_link_works
 from aegis_web.accounts.rights import ROLE_WORDS
+from aegis_web.accounts.second_factor import find_factor
 from aegis_web.accounts.session import current_actor, number_of_session
 from aegis_web.accounts.sessions import Limits, sessions_of
 from aegis_web.config import settings
@@ -71,6 +73,7 @@ def own_page(errors: dict[str, str], status: int = 200) -> Response:
         this_session=number_of_session(),
         device=device,
         role_words=ROLE_WORDS,
+        second_factor=find_factor(current_user.id),
     )
 
 

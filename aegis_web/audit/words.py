@@ -34,6 +34,7 @@ VERBS = {  # of the things that have no words of their own above
     "invite": ("plus", N_("Invited")),
     "make": ("backups", N_("Made")),
     "move": ("clock", N_("Moved")),
+    "make_recovery_codes": ("key", N_("Recovery codes made anew")),
     "new_link": ("key", N_("Given a new link")),
     "pause": ("paused", N_("Paused")),
     "prune": ("trash", N_("Old ones removed")),
@@ -44,6 +45,8 @@ VERBS = {  # of the things that have no words of their own above
     "sign_in": ("user", N_("Signed in")),
     "skip": ("skip", N_("Asked to skip")),
     "stop": ("stop", N_("Stopped")),
+    "turn_off_second_factor": ("shield", N_("Second factor turned off")),
+    "turn_on_second_factor": ("shield", N_("Second factor turned on")),
     "undelete": ("history", N_("Brought back")),
     "unskip": ("play", N_("Asked to run after all")),
 }

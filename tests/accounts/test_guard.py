@@ -49,8 +49,8 @@ def test_strangers_reach_exactly_the_listed_routes(app: Flask, alice: Account) -
     app.config["WTF_CSRF_ENABLED"] = False  # so that only the guard stands in the way
     reached = set()
     for rule, method, path in requests_of(app):
-        if rule.endpoint in ("accounts.set_up", "accounts.set_up_link"):
-            reached.add(rule.endpoint)  # they lead to sign-in by themselves once set-up is done
+        if rule.endpoint in ("accounts.set_up", "accounts.set_up_link", "accounts.second_step"):
+            reached.add(rule.endpoint)  # they lead to sign-in by themselves
             continue
         if not goes_to_sign_in(app.test_client().open(path, method=method)):
             reached.add(rule.endpoint)
@@ -66,6 +66,7 @@ def test_the_listed_routes_are_these() -> None:
         "accounts.choose_password",
         "accounts.forgotten",
         "accounts.mail_link",
+        "accounts.second_step",
         "static",
         "system.healthz",
         "system.readyz",
@@ -79,7 +80,8 @@ def test_before_set_up_strangers_reach_only_set_up_and_health(app: Flask) -> Non
         answer = app.test_client().open(path, method=method)
         if answer.headers.get("Location") != "/set-up":
             reached.add(rule.endpoint)
-    assert reached == OPEN_ROUTES - FORGOTTEN_ROUTES - {"security.login", "feeds.calendar"}
+    in_need_of_accounts = {"security.login", "accounts.second_step", "feeds.calendar"}
+    assert reached == OPEN_ROUTES - FORGOTTEN_ROUTES - in_need_of_accounts
 
 
 def test_flask_security_adds_three_routes_and_no_commands(app: Flask) -> None:
