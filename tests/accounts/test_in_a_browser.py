@@ -4,9 +4,10 @@ import re
 
 import pytest
 from flask import Flask
+from passlib.totp import TOTP
 from playwright.sync_api import expect
 
-from tests.support.applications import signed_in
+from tests.support.applications import EMAIL, PASSWORD, signed_in
 from tests.support.browsers import OpenPage, assert_accessible_and_fits
 
 pytestmark = pytest.mark.browser
@@ -32,8 +33,29 @@ def test_every_page_is_accessible_and_fits(
     page.get_by_role("button", name="Make the token").click()
     expect(page.locator("#token")).to_have_text(re.compile(r"aegis_\w{8}_[\w-]{43}"))
     assert_accessible_and_fits(page)
+    page.goto(f"{address}/account/second-factor")
+    assert_accessible_and_fits(page)
+    code = TOTP(key=page.locator("#secret").inner_text()).generate().token
+    page.get_by_label("Code", exact=True).fill(code)
+    page.get_by_label("Current password").fill(PASSWORD)
+    page.get_by_role("button", name="Turn it on").click()
+    kept = page.locator("#recovery-codes").inner_text().split()
+    assert_accessible_and_fits(page)
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download them").click()
+    assert download.value.path().read_text().split() == kept
     for path in ("/account", "/accounts/2"):
         page.goto(address + path)
         assert_accessible_and_fits(page)
     page.goto(stranger)
     assert_accessible_and_fits(page)
+    page.context.clear_cookies()
+    page.goto(f"{address}/tokens")
+    page.get_by_label("E-mail").fill(EMAIL)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_text("Device not at hand?").click()
+    assert_accessible_and_fits(page)
+    page.get_by_label("Recovery code").fill(kept[0])
+    page.get_by_role("button", name="Go on with a recovery code").click()
+    expect(page).to_have_url(f"{address}/tokens")
