@@ -27,6 +27,7 @@ BANNED = {
     "an event handler": r"\son[a-z]+=",
     "htmx's event handlers": r"hx-on",
     "script as a value": r"\b(js|javascript):",
+    "a value without quotes": r"\s[a-z-]+={{",
     "a trigger filter": r"hx-trigger=\"[^\"]*\[",
     "a way around escaping": r"\|\s*safe\b|autoescape\s+false|Markup\(",
     "Bootstrap's script": r"data-bs-(toggle|dismiss|target)",
