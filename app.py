@@ -4,6 +4,7 @@ import os
 import sys
 
 from flask import Flask
+from flask.helpers import get_debug_flag
 
 from aegis_web import create_app
 from aegis_web.accounts.actions import ensure_admin_from_settings
@@ -31,10 +32,17 @@ def serve() -> Flask:
     return app
 
 
+def for_command() -> Flask:
+    """The application without an engine; `flask run --debug` is for those who develop it."""
+    app = create_app()
+    app.debug = get_debug_flag()
+    return app
+
+
 def load() -> Flask:
     """What this module offers as `app`; a command of `flask` gets it without an engine."""
     try:
-        return create_app() if os.environ.get("FLASK_RUN_FROM_CLI") == "true" else serve()
+        return for_command() if os.environ.get("FLASK_RUN_FROM_CLI") == "true" else serve()
     except AegisError as error:
         print(error, file=sys.stderr, flush=True)  # noqa: T201
         raise SystemExit(EX_CONFIG) from None

@@ -83,6 +83,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     """
     settings = settings or load_settings()
     app = create_core(settings)
+    app.debug = False  # whatever FLASK_DEBUG says: its pages run what a browser sends
     scheduler.init_app(app)
     csrf.init_app(app)
     accounts.init_app(app, settings)
