@@ -28,7 +28,7 @@ def failings(answer: TestResponse) -> Iterator[str]:
         yield "policy"
     if headers.get("X-Content-Type-Options") != "nosniff":
         yield "sniffed"
-    if any(name.lower().startswith("access-control") for name in headers.keys()):
+    if any(name.lower().startswith("access-control") for name in dict(headers)):
         yield "open to another origin"
     public = answer.request.path.startswith("/static/")
     if not public and "no-store" not in headers.get("Cache-Control", ""):
