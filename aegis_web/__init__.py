@@ -53,6 +53,7 @@ def create_core(settings: Settings, *, migrating: bool = True) -> Flask:
     app.extensions["aegis.vault"] = Vault(settings.encryption_keys)
     app.config.from_mapping(
         SECRET_KEY=settings.secret_key,
+        SECRET_KEY_FALLBACKS=list(settings.former_secret_keys),
         SQLALCHEMY_DATABASE_URI=settings.database_url,
         SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings.database_url),
         SQLALCHEMY_BINDS={

@@ -40,7 +40,9 @@ from aegis_web.throwaway import throwaway_database
 PREFIX = "AEGIS_"
 PLATFORMS = ("DYNO", "RENDER", "FLY_APP_NAME", "RAILWAY_ENVIRONMENT", "K_SERVICE")
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
-SECRETS = frozenset({"SECRET_KEY", "AEGIS_ENCRYPTION_KEYS"})  # never shown, not even when wrong
+SECRETS = frozenset(  # never shown, not even when wrong
+    {"SECRET_KEY", "SECRET_KEY_FALLBACKS", "AEGIS_ENCRYPTION_KEYS"}
+)
 
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(values.split)]
@@ -67,6 +69,9 @@ class Settings(BaseSettings):
     )
     secret_key: Annotated[str, AfterValidator(keys.strong_secret)] = setting(
         "SECRET_KEY", "", "Signs sessions and links.", repr=False
+    )
+    former_secret_keys: Annotated[Names, AfterValidator(keys.strong_secrets)] = setting(
+        "SECRET_KEY_FALLBACKS", (), "Former keys whose signatures still count.", repr=False
     )
     encryption_keys: Annotated[Names, AfterValidator(keys.strong_keys)] = setting(
         "AEGIS_ENCRYPTION_KEYS", (), "Encrypt stored secrets: the first, all decrypt.", repr=False

@@ -55,6 +55,14 @@ def strong_secret(value: str) -> str:
     return value
 
 
+def strong_secrets(values: tuple[str, ...]) -> tuple[str, ...]:
+    """`values`, if nobody could guess any of them: a former key that leaked signs for a stranger.
+
+    Raises: ValueError with the cure.
+    """
+    return tuple(strong_secret(value) for value in values)
+
+
 def strong_keys(values: tuple[str, ...]) -> tuple[str, ...]:
     """`values`, if each is 32 random bytes in URL-safe base 64.
 

@@ -5,7 +5,6 @@ comes, then only the newest half, with a line between that says how much was lef
 threads that a function starts by itself goes where it would go without us.
 """
 
-import json
 import logging
 import sys
 import zlib
@@ -14,9 +13,9 @@ from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
 from threading import Lock
 from typing import Any, TextIO
-from urllib.parse import quote
 
 from aegis_web.clock import utc_now_us
+from aegis_web.engine.disguises import disguises
 
 LIMIT = 1_000_000  # characters of one run's output, head and tail together
 LONGEST_LINE = 20_000
@@ -50,13 +49,12 @@ class Output:
             self.line("attempt", f"attempt {attempt} begins")
 
     def mask(self, secrets: Iterable[str]) -> None:
-        """Keep `secrets` out of all that follows: as they are, escaped, and line by line."""
+        """Keep `secrets` out of all that follows: as they are, encoded, and line by line."""
         forms: set[str] = set()
         for secret in filter(None, secrets):
             lines = [line for line in secret.splitlines() if len(line) >= SHORTEST_MASKED_LINE]
             for text in (secret, *lines):
-                escaped = (json.dumps(text), json.dumps(text, ensure_ascii=False), repr(text))
-                forms |= {text, quote(text, safe=""), *(form[1:-1] for form in escaped)}
+                forms |= disguises(text)
         self.secrets = sorted(forms, key=len, reverse=True)  # one may be part of another
 
     def line(self, level: str, text: str) -> None:

@@ -18,6 +18,7 @@ from typing_extensions import TypedDict
 from aegis_web.errors import Invalid
 from aegis_web.language import _
 from aegis_web.parameters.controls import Control, Typed, build_controls
+from aegis_web.parameters.destinations import secrets_elsewhere
 from aegis_web.parameters.form import Form, read_form
 from aegis_web.parameters.kinds import UNKNOWN, Kind, Parameter, Unsuited
 from aegis_web.parameters.messages import plain_message
@@ -155,13 +156,16 @@ class Arguments:
     ) -> tuple[dict[str, Any], Errors, Typed]:
         """Canonical arguments, the errors by field, and what was typed for `controls`.
 
-        With errors the arguments are empty. A secret left empty keeps the one in `stored`.
+        With errors the arguments are empty. A secret left empty keeps the one in `stored`, unless
+        the address that it is sent to has changed.
         """
         values, typed = read_form(self.parameters, form, prefix, stored)
+        elsewhere = secrets_elsewhere(self.parameters, stored or {}, values)
         try:
-            return self.check(values), {}, typed
+            checked = self.check(values)
         except Invalid as error:
-            return {}, error.errors, typed
+            return {}, elsewhere | dict(error.errors), typed
+        return ({}, elsewhere, typed) if elsewhere else (checked, {}, typed)
 
     def json_schema(self) -> dict[str, Any]:
         """The JSON Schema of the arguments, with titles, helps and defaults."""

@@ -2,12 +2,16 @@
 
 import asyncio
 import functools
+import json
 import logging
+import re
 import sys
 import threading
 import time
+from base64 import b64encode, urlsafe_b64encode
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote, urlencode
 
 import structlog
 from pydantic import SecretStr
@@ -200,6 +204,36 @@ def say_secret_in_all_ways(token: SecretStr) -> dict[str, str]:
     for line in text.splitlines():
         logging.getLogger("speaker").warning("logged %s", line)
     return {"token": text}
+
+
+def ways_to_say(text: str) -> list[str]:
+    """Twelve ways in which programs tell secrets without meaning to."""
+    basic = b64encode(f"alice:{text}".encode()).decode()
+    return [
+        text,
+        repr(text),
+        json.dumps({"token": text}),
+        f"https://example.org/?token={quote(text, safe='')}",
+        urlencode({"token": text}),
+        re.sub("%..", lambda digits: digits[0].lower(), quote(text, safe="")),
+        f"Authorization: Basic {basic}",
+        b64encode(text.encode()).decode(),
+        b64encode(f"x{text}y".encode()).decode(),
+        urlsafe_b64encode(f"no{text}".encode()).decode(),
+        text.encode().hex(),
+        f"bytes {text.encode()!r}",
+    ]
+
+
+@in_thread
+def say_secret_in_twelve_ways(token: SecretStr) -> dict[str, str]:
+    """Says its secret in the log, in its progress and as its result, and fails with it too."""
+    ways = ways_to_say(token.get_secret_value())
+    for way in ways:
+        print(way)
+        logging.getLogger("speaker").warning("a call failed: %s", way)
+    current_run().progress(1, 2, ways[6])
+    raise ValueError(" ".join(ways))
 
 
 @in_thread

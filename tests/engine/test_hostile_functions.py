@@ -1,11 +1,13 @@
 """Service functions that end in odd ways: each run ends with a status and harms no other."""
 
 import sys
+from base64 import b64encode
 
 import pytest
 from sqlalchemy import select
 
 from aegis_web.database import Model
+from aegis_web.engine import output
 from aegis_web.engine.attempt import Attempt, JobFacts
 from aegis_web.engine.executors.threads import ThreadExecutor
 from aegis_web.engine.output import Output
@@ -53,6 +55,39 @@ def test_a_secret_of_several_lines_stands_nowhere_in_plain_text(node: EngineNode
     run = node.settled(node.request(job))
     assert run.status == RunStatus.SUCCEEDED
     assert not leaks(node, "half")
+
+
+SECRET = "Zk/9+hush?hush&~Qx7"
+
+
+def said_in_twelve_ways(node: EngineNode) -> int:
+    """How many of the twelve forms of a secret stand anywhere after a run that says them all."""
+    service = node.registry.add(functions.say_secret_in_twelve_ways)
+    sealed = service.seal(service.check({"token": SECRET}), VAULT)
+    job = node.add(functions.say_secret_in_twelve_ways, arguments=sealed)
+    assert node.settled(node.request(job)).status == RunStatus.FAILED
+    return sum(bool(leaks(node, way)) for way in functions.ways_to_say(SECRET))
+
+
+def test_a_secret_said_in_twelve_ways_stands_nowhere(node: EngineNode) -> None:
+    assert said_in_twelve_ways(node) == 0
+
+
+def test_without_the_masks_of_its_forms_it_does(
+    node: EngineNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output, "disguises", lambda text: {text})
+    assert said_in_twelve_ways(node) >= 6
+
+
+@pytest.mark.parametrize(("before", "after"), [(b, a) for b in range(4) for a in range(4)])
+def test_base_64_is_masked_wherever_the_secret_begins(before: int, after: int) -> None:
+    masked = Output()
+    masked.mask([SECRET])
+    text = b64encode(b"\xfb" * before + SECRET.encode() + b"\xff" * after).decode()
+    shown = masked.clean(text)
+    assert "••••••" in shown
+    assert len(shown) <= 6 + 4 * 4  # of the secret at most the digits that it shares with others
 
 
 def leaks(node: EngineNode, text: str) -> list[str]:
