@@ -8,6 +8,7 @@ from aegis_web.web import (
     errors,
     formats,
     headers,
+    incidents,
     language,
     navigation,
     preferences,
@@ -25,3 +26,4 @@ def init_app(app: Flask, settings: Settings) -> None:
     language.init_app(app)
     navigation.init_app(app)
     errors.init_app(app)
+    incidents.init_app(app)

@@ -4,7 +4,6 @@ A page gets a page; htmx gets a message out of band, and the part that it wanted
 """
 
 import logging
-import secrets
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from werkzeug.exceptions import HTTPException, InternalServerError
 
 from aegis_web.errors import AegisError, Conflict, Invalid, NotFound
 from aegis_web.language import N_, _
+from aegis_web.web.incidents import incident, where
 from aegis_web.web.pages import finish_reading, is_htmx, is_program
 
 log = logging.getLogger(__name__)
@@ -154,7 +154,7 @@ def on_database(error: DBAPIError | PoolTimeout) -> Response:
     """503 while the database is busy or away; any other of its errors is unexpected."""
     if not is_away(error):
         return on_unexpected(error)
-    log.warning("the database does not answer, %s %s: %s", request.method, request.path, error)
+    log.warning("the database does not answer, %s %s: %s", request.method, where(), error)
     response = answer(translated(PROBLEMS[503]))
     response.headers["Retry-After"] = str(RETRY_SECONDS)
     return response
@@ -181,9 +181,8 @@ def on_unexpected(error: BaseException) -> Response:
     """A plain page with a number; the log has the same number and the traceback."""
     if current_app.debug:
         raise error
-    incident = secrets.token_hex(4)
-    log.error("incident %s: %s %s failed", incident, request.method, request.path, exc_info=error)
-    return answer(replace(translated(PROBLEMS[500]), incident=incident))
+    log.error("incident %s: %s %s failed", incident(), request.method, where(), exc_info=error)
+    return answer(translated(PROBLEMS[500]))
 
 
 def described(status: int, error: AegisError) -> Problem:
@@ -199,6 +198,8 @@ def translated(problem: Problem) -> Problem:
 
 def answer(problem: Problem) -> Response:
     """`problem` as a page, or as a message for htmx that leaves its target alone."""
+    if problem.status != 503:  # of which nobody needs to be told
+        problem = replace(problem, incident=incident())
     if is_program():
         return program_answer(problem)
     if is_htmx():

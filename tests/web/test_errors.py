@@ -1,6 +1,7 @@
 """Errors come in plain words, as a page or as a message for htmx, and never with a traceback."""
 
 import logging
+import re
 import sqlite3
 
 import pytest
@@ -94,6 +95,50 @@ def test_a_surprise_shows_a_number_that_the_log_has_too(
     assert f"<code>{incident}</code>" in answer.text
     assert record.exc_info
     assert record.exc_info[0] is RuntimeError
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/abort/403?say=x", 403), ("/raise/invalid", 422), ("/nowhere\n\x1b", 404)],
+)
+@pytest.mark.parametrize("headers", [{}, PART])
+def test_a_refusal_is_one_line_in_the_log_with_the_number_that_the_page_shows(
+    client: FlaskClient,
+    caplog: pytest.LogCaptureFixture,
+    path: str,
+    status: int,
+    headers: dict[str, str],
+) -> None:
+    answer = client.get(path, headers=headers)
+    (line,) = caplog.messages
+    number = answer.headers["X-Incident"]
+    who = r"(account 1|127\.0\.0\.1)"
+    assert re.fullmatch(rf"incident {number}: GET \S+ by {who} was refused with {status}", line)
+    assert f"<code>{number}</code>" in answer.text
+    assert "say=" not in line
+
+
+def test_a_form_that_comes_back_is_noted_without_what_was_typed(
+    app: Flask, client: FlaskClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    app.config["WTF_CSRF_ENABLED"] = False
+    answer = client.post("/form", data={"name": "hunter2"})
+    assert answer.status_code == 422
+    assert caplog.messages == [
+        f"incident {answer.headers['X-Incident']}: POST /form by account 1 was refused with 422"
+    ]
+
+
+def test_an_address_that_is_a_secret_stays_out_of_the_log(
+    app: Flask, caplog: pytest.LogCaptureFixture
+) -> None:
+    def view(token: str, number: int) -> str:
+        raise LookupError(token)
+
+    app.add_url_rule("/links/<token>/<int(max=9):number>", view_func=view)
+    app.test_client().get("/links/hunter2/7")
+    assert "GET /links/<token>/7 failed" in caplog.messages[0]
+    assert "hunter2" not in caplog.messages[0]
 
 
 def test_a_debugger_sees_the_surprise_itself(app: Flask) -> None:
