@@ -5,7 +5,7 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
-.PHONY: help run test faults lint css messages roles lock browser clean venv venv-dev
+.PHONY: help run test faults fuzz audit lint css messages roles lock browser clean venv venv-dev
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,12 @@ test: lint browser ## Install what the tests need, then run every check and test
 faults: venv-dev ## Kill, stop and starve real processes for hours; prints one table (KILLS=1000)
 	@$(BIN)/python scripts/faketime.py
 	@$(BIN)/pytest --quiet tests/faults -m "long or not long"
+
+fuzz: venv-dev ## Send every form what nobody has sent before, for five minutes (FUZZ_MINUTES=60)
+	@FUZZ_MINUTES=$${FUZZ_MINUTES:-5} $(BIN)/pytest --quiet tests/threats/test_fuzz.py
+
+audit: venv-dev ## Look up the pinned packages among the known vulnerabilities
+	@$(BIN)/python scripts/audit.py
 
 lint: venv-dev ## Check format, rules, types and the direction of imports
 	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .

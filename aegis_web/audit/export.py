@@ -17,7 +17,7 @@ from aegis_web.extensions import db
 from aegis_web.runs.filters import iso
 
 BATCH = 500  # rows in memory at once
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # wide ones count too
 COLUMNS = (
     *("id", "at", "who", "action", "subject", "reason", "address", "token", "before", "after"),
     *("position", "hash"),
@@ -66,7 +66,7 @@ def document(value: dict[str, Any] | None) -> str:
 
 def safe(text: str) -> str:
     """The text, with an apostrophe before what would begin a formula."""
-    return f"'{text}" if text.startswith(FORMULA) else text
+    return f"'{text}" if text.lstrip(" ").startswith(FORMULA) else text
 
 
 def lines(rows: list[list[str]]) -> str:
