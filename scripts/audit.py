@@ -48,6 +48,7 @@ def verdict(answer: str, said: str, today: date, *, ci: bool) -> tuple[str, int]
     try:
         every = json.loads(answer)["dependencies"]
         packages = [package for package in every if "skip_reason" not in package]
+        said = next((str(one["skip_reason"]) for one in every if "skip_reason" in one), said)
     except (ValueError, KeyError, TypeError):
         packages = []
     if not packages:
