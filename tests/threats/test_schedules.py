@@ -12,7 +12,7 @@ from tests.jobs.conftest import FORM
 from tests.support.applications import Browser
 
 NEVER = "0 0 31 2 *"
-LONGEST_SECONDS = 0.5  # ten times what benchmarks/refusals.py holds it to
+LONGEST_SECONDS = 0.5  # ten times what benchmarks/guesses.py holds it to
 HOSTILE = {
     "a day that never comes": {"cron": NEVER},
     "six fields": {"cron": "* * * * * *"},
