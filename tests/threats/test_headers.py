@@ -57,6 +57,12 @@ def test_every_answer_of_every_route_has_them(filled: Flask, admin: Browser) -> 
         assert len(found) > 90
 
 
+def test_trace_is_not_answered(admin: Browser) -> None:
+    answer = admin.open("/jobs", method="TRACE", headers={"X-Secret": "hunter2"})
+    assert answer.status_code == 405
+    assert "hunter2" not in answer.text
+
+
 def test_an_answer_without_them_is_found(filled: Flask, admin: Browser) -> None:
     def weaken(response: Response) -> Response:
         response.headers["Access-Control-Allow-Origin"] = "*"
