@@ -41,7 +41,12 @@ PREFIX = "AEGIS_"
 PLATFORMS = ("DYNO", "RENDER", "FLY_APP_NAME", "RAILWAY_ENVIRONMENT", "K_SERVICE")
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 SECRETS = frozenset(  # never shown, not even when wrong
-    {"SECRET_KEY", "SECRET_KEY_FALLBACKS", "AEGIS_ENCRYPTION_KEYS"}
+    {
+        "SECRET_KEY",
+        "SECRET_KEY_FALLBACKS",
+        "AEGIS_ENCRYPTION_KEYS",
+        "AEGIS_OIDC_CLIENT_SECRET",
+    }
 )
 
 
@@ -140,6 +145,22 @@ class Settings(BaseSettings):
     )
     admin_password_file: Path | None = setting(
         "AEGIS_ADMIN_PASSWORD_FILE", None, "The file that holds this administrator's password."
+    )
+    oidc_issuer: Annotated[str, AfterValidator(values.issuer)] | None = setting(
+        "AEGIS_OIDC_ISSUER", None, "The provider of single sign-on."
+    )
+    oidc_client_id: str | None = setting(
+        "AEGIS_OIDC_CLIENT_ID", None, "What the provider calls this installation."
+    )
+    oidc_client_secret: str | None = setting(
+        "AEGIS_OIDC_CLIENT_SECRET", None, "Proves to the provider who asks.", repr=False
+    )
+    oidc_roles: Annotated[Names, AfterValidator(values.role_rules)] = setting(
+        "AEGIS_OIDC_ROLES", (), "Which role a group gives."
+    )
+    oidc_claim: str | None = setting("AEGIS_OIDC_CLAIM", None, "The claim that names the groups.")
+    oidc_name: str | None = setting(
+        "AEGIS_OIDC_NAME", None, "What people call the provider.", max_length=40
     )
     platform: str | None = Field(None, validation_alias=AliasChoices(*PLATFORMS))
 

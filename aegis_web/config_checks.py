@@ -53,6 +53,7 @@ def check_together(read: "Settings") -> None:
                 "AEGIS_FILE_ROOTS", str(root), f"the data in {read.data_dir} lies below it"
             )
     check_administrator(read)
+    check_single_sign_on(read)
 
 
 def check_addresses(read: "Settings") -> None:
@@ -83,6 +84,19 @@ def check_administrator(read: "Settings") -> None:
             str(read.admin_password_file),
             "name a file that this process can read",
         )
+
+
+def check_single_sign_on(read: "Settings") -> None:
+    required = {
+        "AEGIS_OIDC_ISSUER": read.oidc_issuer,
+        "AEGIS_OIDC_CLIENT_ID": read.oidc_client_id,
+        "AEGIS_OIDC_CLIENT_SECRET": read.oidc_client_secret,
+        "AEGIS_OIDC_ROLES": read.oidc_roles,
+    }
+    optional = (read.oidc_claim, read.oidc_name)
+    missing = [name for name, value in required.items() if not value]
+    if missing and (len(missing) < len(required) or any(optional)):
+        raise ConfigError(missing[0], "", f"single sign-on needs all of {', '.join(required)}")
 
 
 def warnings_about(read: "Settings", *, unused_database: bool) -> list[str]:

@@ -12,6 +12,8 @@ from zoneinfo import ZoneInfo
 UNLISTED_ZONE = re.compile(r"Factory|localtime|posixrules|(posix|right)/.*")
 
 COMPONENTS = ("scheduler", "database")
+ROLES = ("viewer", "operator", "editor", "admin")  # the weakest first, as in accounts/rights.py
+OWN_MACHINE = ("localhost", "127.0.0.1", "::1")
 HOST = re.compile(r"\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9a-fA-F:]+\]")
 
 
@@ -115,6 +117,40 @@ def mail_address(value: str) -> str:
     parts = urlsplit(value)
     if parts.scheme not in ("smtp", "smtps") or not parts.hostname or not valid_port(value):
         raise ValueError("write smtp://user:password@host:587 or smtps://user:password@host:465")
+    return value
+
+
+def issuer(value: str) -> str:
+    parts = urlsplit(value)
+    if not is_private(value) or parts.query or parts.fragment or parts.username:
+        raise ValueError(
+            "write the provider's address as its own pages give it, such as "
+            "https://sso.example.com/realms/main; it must begin with https:// unless it is this "
+            "machine"
+        )
+    return value.rstrip("/")
+
+
+def is_private(url: object) -> bool:
+    """Whether nobody else can read what is sent to `url`: by https, or to this very machine."""
+    if not isinstance(url, str):
+        return False
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    own = parts.scheme == "http" and parts.hostname in OWN_MACHINE
+    return bool(parts.hostname) and (parts.scheme == "https" or own) and valid_port(url)
+
+
+def role_rules(value: tuple[str, ...]) -> tuple[str, ...]:
+    for rule in value:
+        group, _, role = rule.rpartition("=")
+        if not group.strip() or role.strip() not in ROLES:
+            raise ValueError(
+                "list groups with their roles (viewer, operator, editor or admin), separated by "
+                "commas, such as ops=operator,platform=admin (*: everybody)"
+            )
     return value
 
 

@@ -28,4 +28,5 @@ pytest_plugins = [
     "tests.support.servers",
     "tests.support.browsers",
     "tests.support.mails",
+    "tests.support.providers",
 ]

@@ -29,6 +29,7 @@ SET_UP_ROUTES = frozenset({"accounts.set_up", "accounts.set_up_link"})
 LINK_ROUTES = frozenset({"accounts.choose_password"})  # the address itself is the secret
 FORGOTTEN_ROUTES = frozenset({"accounts.forgotten", "accounts.mail_link"})
 STEP_ROUTES = frozenset({"accounts.second_step"})  # nothing without the password before it
+SIGN_ON_ROUTES = frozenset({"accounts.single_sign_on", "accounts.single_sign_on_back"})
 FEED_ROUTES = frozenset({"feeds.calendar"})  # the address itself is the secret; read only
 OPEN_ROUTES = (
     frozenset({"security.login", "static"})
@@ -37,6 +38,7 @@ OPEN_ROUTES = (
     | FORGOTTEN_ROUTES
     | STEP_ROUTES
     | HEALTH_ROUTES
+    | SIGN_ON_ROUTES
     | FEED_ROUTES
 )
 

@@ -12,13 +12,14 @@ from datetime import datetime, timedelta
 from uuid import uuid4
 
 from flask_security import hash_password
-from sqlalchemy import delete, exists, func, select
+from sqlalchemy import ColumnElement, delete, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from aegis_web.accounts.actions import add_role, checked_email, checked_password, locked_admin_role
 from aegis_web.accounts.models import (
     ADMIN,
     Account,
+    AccountIdentity,
     AccountSession,
     PasswordLink,
     Role,
@@ -29,6 +30,7 @@ from aegis_web.accounts.rights import ROLES
 from aegis_web.accounts.sessions import end_sessions
 from aegis_web.audit.models import Actor, audit_entry
 from aegis_web.clock import utc_now
+from aegis_web.config import settings
 from aegis_web.errors import Conflict, Invalid, NotFound
 from aegis_web.extensions import db, transaction
 from aegis_web.language import N_, _
@@ -49,22 +51,24 @@ class Member:
 
     account: Account
     last_seen: datetime | None
+    connected: bool = False  # somebody opens it by single sign-on
 
     @property
     def state(self) -> str:
-        """ "active", "invited" (it has no password yet) or "off"."""
+        """ "active", "invited" (nobody can open it yet) or "off"."""
         if not self.account.active:
             return "off"
-        return "active" if self.account.password else "invited"
+        return "active" if self.account.password or self.connected else "invited"
 
 
 def members() -> list[Member]:
-    """All accounts by e-mail. Two queries."""
+    """All accounts by e-mail. Three queries."""
     last_use = select(AccountSession.account_id, func.max(AccountSession.seen_at))
     rows = db.session.execute(last_use.group_by(AccountSession.account_id))
     seen = {account_id: last for account_id, last in rows}
     accounts = db.session.scalars(select(Account).order_by(Account.email)).unique()
-    return [Member(account, seen.get(account.id)) for account in accounts]
+    connected = set(db.session.scalars(select(AccountIdentity.account_id).where(usable())))
+    return [Member(one, seen.get(one.id), one.id in connected) for one in accounts]
 
 
 def find_account(account_id: int) -> Account:
@@ -213,13 +217,19 @@ def end_sessions_of(actor: Actor, account_id: int) -> int:
 
 def other_administrators(session: Session) -> bool:
     """Whether somebody can sign in as an administrator."""
+    connected = exists().where(AccountIdentity.account_id == Account.id, usable())
     holder = (
         select(Account.id)
         .join(account_roles)
         .join(Role)
-        .where(Role.name == ADMIN, Account.active, Account.password.is_not(None))
+        .where(Role.name == ADMIN, Account.active, or_(Account.password.is_not(None), connected))
     )
     return bool(session.scalar(select(exists(holder))))
+
+
+def usable() -> ColumnElement[bool]:
+    """Whether single sign-on is on and knows this identity."""
+    return AccountIdentity.issuer == (settings().oidc_issuer or "")
 
 
 def add_link(session: Session, account_id: int, life: timedelta) -> str:

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from flask_security import AsaList, RoleMixin, UserMixin
-from sqlalchemy import BigInteger, Column, ForeignKey, String, Table
+from sqlalchemy import BigInteger, Column, ForeignKey, String, Table, UniqueConstraint
 from sqlalchemy.ext.mutable import MutableList
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -75,6 +75,23 @@ class AccountSession(Model):
     address: Mapped[str]  # from where it signed in
     agent: Mapped[str]  # what the browser says it is
     data: Mapped[str]  # what Flask keeps in a session, as tagged JSON
+
+
+class AccountIdentity(Model):
+    """Who opens an account through a provider of single sign-on."""
+
+    __tablename__ = "account_identities"
+    __table_args__ = (
+        UniqueConstraint("issuer", "subject"),
+        UniqueConstraint("account_id", "issuer"),
+    )
+
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+    issuer: Mapped[str] = mapped_column(String(500))
+    subject: Mapped[str] = mapped_column(String(255))  # what the provider calls the person for good
+    email: Mapped[str] = mapped_column(String(255))  # as the provider said when it was connected
+    made_at: Mapped[datetime] = mapped_column(Instant)
 
 
 class SignInAttempts(Model):

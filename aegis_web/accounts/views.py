@@ -3,7 +3,7 @@
 from flask import Response, flash, request, url_for
 from flask_security import current_user, login_user
 
-from aegis_web.accounts import actions
+from aegis_web.accounts import actions, single_sign_on
 from aegis_web.accounts import member_views as _member_views  # noqa: F401  (its routes)
 from aegis_web.accounts import second_factor_views as _second_factor_views  # noqa: F401
 from aegis_web.accounts.actions import LINK_IS_DEAD, create_first_admin
@@ -69,6 +69,7 @@ def own_page(errors: dict[str, str], status: int = 200) -> Response:
         status=status,
         account=current_user,
         errors=errors,
+        sign_on=single_sign_on.card(),
         sessions=living,
         this_session=number_of_session(),
         device=device,

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from aegis_web import config_values
+from aegis_web.accounts.rights import ROLES
 from aegis_web.config import Settings, check_settings, load_settings
 from aegis_web.errors import ConfigError
 from tests.support.environment import ENCRYPTION_KEY, SECRET_KEY, MakeSettings
@@ -109,6 +111,10 @@ def test_it_never_prints_a_password_or_a_key() -> None:
         ("AEGIS_DATA_DIR", "what?", "question mark"),
         ("AEGIS_ADMIN_EMAIL", "nobody", "ops@example.com"),
         ("AEGIS_ENCRYPTION_KEYS", "A" * 43 + "=", "made with"),
+        ("AEGIS_OIDC_ISSUER", "http://sso.example.com", "begin with https://"),
+        ("AEGIS_OIDC_ISSUER", "https://sso.example.com/?a=b", "begin with https://"),
+        ("AEGIS_OIDC_ROLES", "ops=boss", "ops=operator"),
+        ("AEGIS_OIDC_ROLES", "ops", "ops=operator"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_cure(name: str, value: str, cure: str) -> None:
@@ -207,6 +213,28 @@ def test_the_administrator_settings_go_together(tmp_path: Path) -> None:
     assert "can read" in refusal(**both).cure
     file.write_text("secret")
     assert check_settings(both).admin_password_file == file
+
+
+def test_the_settings_of_single_sign_on_go_together() -> None:
+    whole = {
+        "AEGIS_OIDC_ISSUER": "https://sso.example.com/",
+        "AEGIS_OIDC_CLIENT_ID": "aegis",
+        "AEGIS_OIDC_CLIENT_SECRET": "a secret",
+        "AEGIS_OIDC_ROLES": "cn=ops=operator, *=viewer",
+    }
+    settings = check_settings(whole)
+    assert settings.oidc_issuer == "https://sso.example.com"
+    assert check_settings(settings.as_environment()).oidc_roles == settings.oidc_roles
+    assert "a secret" not in repr(settings)
+    for name in whole:
+        error = refusal(**{other: text for other, text in whole.items() if other != name})
+        assert error.setting == name
+    assert refusal(AEGIS_OIDC_NAME="SSO").setting == "AEGIS_OIDC_ISSUER"
+    assert check_settings(whole | {"AEGIS_OIDC_ISSUER": "http://localhost:9400"}).oidc_issuer
+
+
+def test_the_roles_of_settings_are_those_of_accounts() -> None:
+    assert tuple(ROLES) == config_values.ROLES
 
 
 def test_old_files_may_not_be_deleted_where_the_data_lies(tmp_path: Path) -> None:
