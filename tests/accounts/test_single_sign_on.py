@@ -32,10 +32,10 @@ def app(make_app: MakeApp, provider: Provider) -> Flask:
     return connected(make_app, provider)
 
 
-def connected(make_app: MakeApp, provider: Provider) -> Flask:
+def connected(make_app: MakeApp, provider: Provider, **env: str) -> Flask:
     """An installation that the provider knows, with one administrator; Bob has a group."""
     provider.knows("bob", **OPS)
-    app = make_app(**provider.register(), AEGIS_OIDC_NAME="Example SSO")
+    app = make_app(**{**provider.register(), "AEGIS_OIDC_NAME": "Example SSO", **env})
     with app.app_context():
         make_admin()
     return app
