@@ -63,6 +63,9 @@ class PasswordForm(ChangePasswordForm):
             self.form_errors = [wait]
             return False
         valid = bool(super().validate(**kwargs))
+        if not current_user.password:  # Flask-Security would take any
+            self.password.errors = [_("This is not your current password.")]
+            return False
         if not self.password.errors:
             succeeded(db.engines[WRITE], current_user.email, request.remote_addr or "")
         return valid

@@ -333,6 +333,8 @@ def test_nobody_is_connected_by_somebody_else(app: Flask, provider: Provider) ->
     assert "this is the only way in" in page
     token = {"csrf_token": csrf_of(stranger, "/account")}
     assert stranger.post("/account/single-sign-on/end", data=token).status_code == 409
+    chosen = dict.fromkeys(("password", "new_password", "new_password_confirm"), PASSWORD)
+    assert stranger.post("/account/password", data=token | chosen).status_code == 422
     sign_in(client)
     address = back_from(client, provider, start="/account/single-sign-on")
     with client.session_transaction() as session:
