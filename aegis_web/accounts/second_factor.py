@@ -47,6 +47,12 @@ def find_factor(account_id: int) -> SecondFactor | None:
     return factor
 
 
+def require_factor(account_id: int) -> None:
+    """Raises: Conflict where the second factor is off."""
+    if find_factor(account_id) is None:
+        raise Conflict(_(IS_OFF))
+
+
 def codes_left(account_id: int) -> int:
     """How many recovery codes an account still has."""
     wanted = select(func.count(RecoveryCode.id)).where(RecoveryCode.account_id == account_id)

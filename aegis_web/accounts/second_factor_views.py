@@ -19,6 +19,7 @@ from aegis_web.accounts.second_factor import (
     find_factor,
     new_codes,
     new_secret,
+    require_factor,
     turn_off,
     turn_on,
     use_code,
@@ -71,6 +72,7 @@ def turn_on_second_factor() -> Response:
 @bp.post(f"{OWN}/codes")
 def new_recovery_codes() -> Response:
     """Show fresh recovery codes once."""
+    require_factor(current_user.id)
     form = OwnPasswordForm()
     if form.validate_on_submit():
         return show_once(new_codes(current_actor(), number_of_session()))
@@ -80,6 +82,7 @@ def new_recovery_codes() -> Response:
 @bp.post(f"{OWN}/off")
 def turn_off_second_factor() -> Response:
     """Ask for the password alone from now on."""
+    require_factor(current_user.id)
     form = OwnPasswordForm()
     if form.validate_on_submit():
         turn_off(current_actor(), current_user.id, but=number_of_session())

@@ -294,7 +294,8 @@ def test_it_takes_the_password_to_turn_it_off_or_make_new_codes(
     assert client.get("/probe/page").status_code == 303
     assert sign_in(app.test_client()).headers["Location"] == "/"
     for path in (f"{OWN}/codes", f"{OWN}/off"):
-        assert send(signed_in, path, password=PASSWORD).status_code == 409
+        for password in (PASSWORD, ""):
+            assert send(signed_in, path, password=password).status_code == 409
     actions = [entry.action for entry in audited(app)]
     for action in ("turn_on_second_factor", "make_recovery_codes", "turn_off_second_factor"):
         assert f"account.{action}" in actions
