@@ -133,6 +133,16 @@ def test_no_stored_text_becomes_part_of_a_page(
     assert not asked
 
 
+def test_what_is_not_escaped_is_found(open_page: OpenPage) -> None:
+    page = open_page()
+    harmless = [text for text in POLYGLOTS if "data-pwned" in text]
+    assert len(harmless) >= 4
+    for text in harmless:
+        page.set_content(f'<p title="{text}">{text}</p>')
+        with pytest.raises(AssertionError):
+            assert_nothing_injected(page)
+
+
 def test_pages_fit_whatever_they_hold(address: str, app: Flask, open_signed_in: OpenPage) -> None:
     page = open_signed_in("/")
     assert_all_fit(page, address, LISTS)
