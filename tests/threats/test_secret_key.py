@@ -19,7 +19,7 @@ KNOWN = (  # what tutorials, images and other products shipped with
     "CHANGE_ME_TO_A_COMPLEX_RANDOM_SECRET", "TEST_NON_DEV_SECRET_this-is-not-for-use",
     "YOUR_OWN_RANDOM_GENERATED_SECRET_KEY", "your-secret-key-goes-here-0123456789",
     "django-insecure-8k3$x!2q@z7w&v5b^n9m*c1", "dev-secret-key-change-in-production!!",
-    "super-secret-key-for-development-use", "0123456789abcdef0123456789abcdef", *PUBLISHED,
+    "super-secret-key-for-development-use", "0123456789abcdef0123456789abcdef", *sorted(PUBLISHED),
 )  # fmt: skip
 
 
