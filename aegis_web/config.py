@@ -133,6 +133,9 @@ class Settings(BaseSettings):
     file_roots: Annotated[
         tuple[Path, ...], NoDecode, BeforeValidator(values.split), AfterValidator(values.folders)
     ] = setting("AEGIS_FILE_ROOTS", (), "Where old files may be deleted.")
+    private_targets: Annotated[Names, AfterValidator(values.targets)] = setting(
+        "AEGIS_PRIVATE_TARGETS", (), "Inside hosts and networks that jobs may ask."
+    )
     smtp_url: Annotated[str, AfterValidator(values.mail_address)] | None = setting(
         "AEGIS_SMTP_URL", None, "The mail server.", repr=False
     )

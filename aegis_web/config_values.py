@@ -4,6 +4,7 @@ Each rule raises ValueError with the cure as its text.
 """
 
 import re
+from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -104,6 +105,20 @@ def host_names(value: tuple[str, ...]) -> tuple[str, ...]:
                 "jobs.example.com,.example.org (a leading dot: all below it; *: any)"
             )
     return value
+
+
+def targets(value: tuple[str, ...]) -> tuple[str, ...]:
+    """Hosts and networks, such as "metrics.internal", "10.0.0.0/8" and "127.0.0.1"."""
+    found = []
+    for item in value:
+        try:
+            found.append(str(ip_network(item)))
+        except ValueError:
+            if "/" in item or not HOST.fullmatch(item):
+                cure = "name hosts, addresses and networks, such as metrics.internal, 10.0.0.0/8"
+                raise ValueError(cure) from None
+            found.append(item.lower().rstrip("."))
+    return tuple(found)
 
 
 def module_names(value: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,13 +1,13 @@
 """How many days a server's TLS certificate still has."""
 
 import math
-import socket
 import ssl
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
+from aegis_web import outgoing
 from aegis_web.clock import utc_now
 from aegis_web.errors import AegisError
 from aegis_web.registry import service
@@ -91,7 +91,7 @@ def _fetch(
         context.verify_mode = ssl.CERT_NONE
     try:
         with (
-            socket.create_connection((host, port), timeout_seconds) as plain,
+            outgoing.connect((host, port), timeout_seconds) as plain,
             context.wrap_socket(plain, server_hostname=name) as secured,
         ):
             found = secured.getpeercert(binary_form=True)

@@ -1,10 +1,11 @@
 """One HTTP request: to wake another system, or to see that it is well."""
 
 import http.client
-import ipaddress
 import re
+import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Annotated, Any, Literal, NoReturn
 from urllib import error as url_error
 from urllib import request as url_request
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr
 
+from aegis_web import outgoing
 from aegis_web.errors import AegisError
 from aegis_web.language import _
 from aegis_web.parameters import MultiLine
@@ -21,6 +23,7 @@ MOST_BYTES = 1024 * 1024  # read of the answer
 MOST_SHOWN = 2048  # characters of the answer that are kept
 MOST_REDIRECTS = 5
 HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(.*)")
+Connect = Callable[..., socket.socket]
 STATUSES = re.compile(r"(\d{3})(?:\s*-\s*(\d{3}))?")
 
 
@@ -158,6 +161,7 @@ def _send(
 
 def _open(request: url_request.Request, timeout_seconds: float, *, follow: bool) -> Any:
     """The answer, whatever its status."""
+    _judge(request)
     try:
         return _opener(follow=follow).open(request, timeout=timeout_seconds)
     except url_error.HTTPError as response:
@@ -198,6 +202,14 @@ def _opener(*, follow: bool) -> url_request.OpenerDirector:
     return opener
 
 
+def _judge(request: url_request.Request) -> None:
+    """Raises: AegisError where a proxy would be asked for what we may not ask ourselves."""
+    host = urlsplit(request.full_url).hostname or ""
+    if request.type in url_request.getproxies() and not url_request.proxy_bypass(host):
+        with suppress(OSError):  # a name that only the proxy can resolve
+            outgoing.require_allowed(host, outgoing.resolved(host, 0))
+
+
 class _Redirects(url_request.HTTPRedirectHandler):
     """Follows few redirects, and takes nothing that is meant for one server to another."""
 
@@ -211,6 +223,8 @@ class _Redirects(url_request.HTTPRedirectHandler):
         except ValueError as error:
             raise AegisError(f"{req.full_url} redirects to {newurl[:200]}, which {error}") from None
         following = super().redirect_request(req, fp, code, msg, headers, newurl)
+        if following:
+            _judge(following)
         if following and _origin(newurl) != _origin(req.full_url):
             following.headers = {"User-agent": "aegis-web"}
         return following
@@ -233,20 +247,20 @@ class _Https(url_request.HTTPSHandler):
 
 class _HttpConnection(http.client.HTTPConnection):
     def connect(self) -> None:
+        self._create_connection = _way_to(self)
         super().connect()
-        _refuse_link_local(self)
 
 
 class _HttpsConnection(http.client.HTTPSConnection):
     def connect(self) -> None:
+        self._create_connection = _way_to(self)
         super().connect()
-        _refuse_link_local(self)
 
 
-def _refuse_link_local(connection: http.client.HTTPConnection) -> None:
-    """Raises: AegisError for the addresses at which clouds hand out a machine's credentials."""
-    peer = connection.sock.getpeername()[0]
-    address = ipaddress.ip_address(peer.partition("%")[0])
-    if (getattr(address, "ipv4_mapped", None) or address).is_link_local:
-        connection.close()
-        raise AegisError(f"{connection.host} is a link-local address, which is never asked")
+def _way_to(connection: http.client.HTTPConnection) -> Connect:
+    """What connects: with care, except to the proxy that the environment names.
+
+    Which addresses a proxy goes to is the proxy's to judge; ours are judged before it is asked.
+    """
+    proxies = {urlsplit(proxy).hostname for proxy in url_request.getproxies().values()}
+    return socket.create_connection if connection.host in proxies else outgoing.connect

@@ -106,6 +106,8 @@ def test_it_never_prints_a_password_or_a_key() -> None:
         ("AEGIS_SERVICES", "shop/jobs.py", "importable modules"),
         ("AEGIS_SMTP_URL", "mail.example.com", "smtp://"),
         ("AEGIS_BREACH_URL", "http://ranges.example.com/", "https://api.pwnedpasswords.com/range/"),
+        ("AEGIS_PRIVATE_TARGETS", "10.0.0.1/8", "10.0.0.0/8"),
+        ("AEGIS_PRIVATE_TARGETS", "http://metrics.internal", "metrics.internal"),
         ("AEGIS_FILE_ROOTS", "relative/folder", "absolute path"),
         ("AEGIS_FILE_ROOTS", "/", "below /"),
         ("AEGIS_DATA_DIR", "what?", "question mark"),

@@ -25,6 +25,15 @@ def file_root(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
+def loopback_is_allowed() -> Iterator[None]:
+    """Lets service functions ask the servers of tests."""
+    bare = Flask("services")
+    bare.extensions["aegis.settings"] = SimpleNamespace(private_targets=("127.0.0.0/8",))
+    with bare.app_context():
+        yield
+
+
+@pytest.fixture
 def ask_to_stop() -> Iterator[Stop]:
     """Makes this test a run, and gives what asks it to stop."""
     stop = Event()

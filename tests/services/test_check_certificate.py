@@ -19,6 +19,7 @@ from aegis_web.clock import utc_now
 from aegis_web.errors import AegisError
 from aegis_web.services.check_certificate import check_certificate
 
+pytestmark = pytest.mark.usefixtures("loopback_is_allowed")
 Serve = Callable[[float], int]
 
 

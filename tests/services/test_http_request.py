@@ -1,6 +1,5 @@
 """http_request against a real server on loopback."""
 
-import http.client
 import json
 import socket
 import threading
@@ -14,6 +13,7 @@ from aegis_web.registry import ServiceFunction
 from aegis_web.services.http_request import http_request
 from aegis_web.vault import Vault
 
+pytestmark = pytest.mark.usefixtures("loopback_is_allowed")
 FUNCTION = ServiceFunction(http_request)
 VAULT = Vault(["a key of the tests, long enough to be one"])
 
@@ -183,32 +183,6 @@ def test_an_answer_that_is_not_http_is_told() -> None:
         with pytest.raises(AegisError, match="cannot be reached"):
             http_request(f"http://127.0.0.1:{listener.getsockname()[1]}/")
         thread.join()
-
-
-@pytest.mark.parametrize("kind", ["http", "https"])
-@pytest.mark.parametrize("peer", ["169.254.169.254", "fe80::1%eth0", "::ffff:169.254.169.254"])
-def test_link_local_addresses_are_never_asked(
-    kind: str, peer: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sent: list[bytes] = []
-
-    class Peer:
-        def getpeername(self) -> tuple[str, int]:
-            return (peer, 80)
-
-        def sendall(self, data: bytes) -> None:
-            sent.append(data)
-
-        def close(self) -> None: ...
-
-    def connect(connection: http.client.HTTPConnection) -> None:
-        connection.sock = Peer()  # type: ignore[assignment]
-
-    monkeypatch.setattr(http.client.HTTPConnection, "connect", connect)
-    monkeypatch.setattr(http.client.HTTPSConnection, "connect", connect)
-    with pytest.raises(AegisError, match="link-local"):
-        http_request(f"{kind}://metadata.test/")
-    assert sent == []
 
 
 @pytest.mark.parametrize(
