@@ -11,9 +11,11 @@ from typing import Any
 from flask import Flask, Response, g, request, session
 from flask_security import (
     SQLAlchemyUserDatastore,
+    UserMixin,
     password_changed,
     user_authenticated,
 )
+from sqlalchemy import bindparam, select
 
 from aegis_web.accounts.forms import PasswordForm, SignInForm
 from aegis_web.accounts.models import Account, Role
@@ -61,6 +63,8 @@ FEATURES: dict[str, Any] = {
     "EMAIL_VALIDATOR_ARGS": {"globally_deliverable": False, "check_deliverability": False},
 }
 
+BY_UNIQUIFIER = select(Account).where(Account.fs_uniquifier == bindparam("fs_uniquifier"))
+
 MESSAGES = {
     "GENERIC_AUTHN_FAILED": (N_("E-mail or password is wrong. Check both and try again."), "error"),
     "DISABLED_ACCOUNT": (N_("This account is switched off. Ask an administrator."), "error"),
@@ -76,6 +80,16 @@ MESSAGES = {
     "RETYPE_PASSWORD_MISMATCH": (N_("The two passwords differ. Type the same one twice."), "error"),
     "PASSWORD_CHANGE": (N_("Password changed. Every other session has ended."), "success"),
 }
+
+
+class Accounts(SQLAlchemyUserDatastore):
+    """Our accounts; each request asks for one by its session, with a statement made once."""
+
+    def find_user(self, case_insensitive: bool = False, **wanted: Any) -> UserMixin | None:
+        if wanted.keys() != {"fs_uniquifier"}:
+            return super().find_user(case_insensitive, **wanted)
+        found: Account | None = db.session.scalars(BY_UNIQUIFIER, wanted).unique().one_or_none()
+        return found
 
 
 def init_app(app: Flask, settings: Settings) -> None:
@@ -96,7 +110,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     security._password_util_cls = Passwords  # otherwise only its constructor takes it
     security.init_app(
         app,
-        SQLAlchemyUserDatastore(db, Account, Role),
+        Accounts(db, Account, Role),
         login_form=SignInForm,
         change_password_form=PasswordForm,
         render_template=_render,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, delete, insert, or_, select, update
+from sqlalchemy import Connection, Engine, Select, bindparam, delete, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from aegis_web.accounts.models import Account, AccountSession
@@ -49,10 +49,22 @@ class Kept:
     data: str
 
 
+ONE = AccountSession
+LIVING = select(
+    ONE.id, ONE.account_id, ONE.created_at, ONE.seen_at, ONE.address, ONE.agent, ONE.data
+).where(ONE.seen_at > bindparam("used_after"), ONE.created_at > bindparam("begun_after"))
+BY_KEY = LIVING.where(ONE.key_sha256 == bindparam("key"))  # made once: each request asks it
+
+
 def find_session(session: Session, key: str, limits: Limits) -> Kept | None:
     """The session that the key of a cookie opens, if it lives. One query by index."""
-    wanted = living(limits).where(AccountSession.key_sha256 == token_sha256(key))
-    row = session.execute(wanted).one_or_none()
+    now = utc_now()
+    values = {
+        "key": token_sha256(key),
+        "used_after": now - limits.idle,
+        "begun_after": now - limits.age,
+    }
+    row = session.execute(BY_KEY, values).one_or_none()
     return None if row is None else Kept(*row)
 
 
@@ -65,10 +77,8 @@ def sessions_of(session: Session, account_id: int, limits: Limits) -> list[Kept]
 
 def living(limits: Limits) -> Select[*tuple[Any, ...]]:
     """The sessions that have not run out, in the fields of `Kept`."""
-    one, now = AccountSession, utc_now()
-    return select(
-        one.id, one.account_id, one.created_at, one.seen_at, one.address, one.agent, one.data
-    ).where(one.seen_at > now - limits.idle, one.created_at > now - limits.age)
+    now = utc_now()
+    return LIVING.params(used_after=now - limits.idle, begun_after=now - limits.age)
 
 
 def living_among(connection: Connection, numbers: set[int], limits: Limits) -> set[int]:
