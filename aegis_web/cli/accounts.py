@@ -7,7 +7,7 @@ import click
 from flask import current_app
 from flask.cli import AppGroup
 
-from aegis_web.accounts import members
+from aegis_web.accounts import members, second_factor
 from aegis_web.accounts.actions import checked_password
 from aegis_web.accounts.rights import ROLES
 from aegis_web.audit.models import Actor
@@ -62,6 +62,18 @@ def link(email: str) -> None:
         show_link(members.new_link(COMMAND_LINE, account.id))
     except AegisError as error:
         fail(error)
+
+
+@group.command("turn-off-second-factor")
+@click.argument("email")
+def turn_off_second_factor(email: str) -> None:
+    """Let in with the password alone who has lost the device and the recovery codes of EMAIL."""
+    try:
+        account = members.find_account_of(email)
+        second_factor.turn_off(COMMAND_LINE, account.id)
+    except AegisError as error:
+        fail(error)
+    click.echo(f"The second factor of {account.email} is off. The sessions have ended.")
 
 
 def show_link(path: str) -> None:

@@ -7,8 +7,11 @@ import pytest
 from click.testing import Result
 from flask import Flask
 
+from tests.support.applications import EMAIL, Browser
+
 from .conftest import audited, sign_in
 from .test_members import BOB, CHOSEN, choose
+from .test_second_factor import enable
 
 LINK = re.compile(r"Choose a password once at: http://your-server(/password/[\w-]{43})")
 
@@ -42,6 +45,19 @@ def test_who_forgot_it_gets_another_link(app: Flask) -> None:
     found = LINK.search(run(app, "link", BOB.upper()).output)
     assert found
     assert choose(app.test_client(), found[1]).headers["Location"] == "/"
+
+
+def test_who_lost_the_device_gets_in_with_the_password(app: Flask, signed_in: Browser) -> None:
+    enable(signed_in)
+    assert "/sign-in/second-step" in sign_in(app.test_client()).headers["Location"]
+    said = run(app, "turn-off-second-factor", EMAIL)
+    assert said.output == f"The second factor of {EMAIL} is off. The sessions have ended.\n"
+    assert sign_in(app.test_client()).headers["Location"] == "/"
+    assert signed_in.get("/account").status_code == 303
+    again = run(app, "turn-off-second-factor", EMAIL)
+    assert again.exit_code == 1
+    entry = audited(app)[-2]
+    assert (entry.actor, entry.action) == ("command line", "account.turn_off_second_factor")
 
 
 @pytest.mark.parametrize(
