@@ -131,14 +131,15 @@ def new_link(actor: Actor, account_id: int) -> str:
 
 def request_link(email: str) -> tuple[str, str] | None:
     """The address and the path of a fresh link for who has forgotten the password; earlier ones
-    end. None where nobody has this address, the account is off, or has got a link just now.
+    end. None where nobody has this address, the account is off, has got a link just now, or is the
+    provider's of single sign-on, which a password would go past.
     """
     now = utc_now()
     with transaction() as session:
         same = func.lower(Account.email) == email.strip().lower()
         wanted = select(Account).where(same, Account.active).with_for_update(of=Account)
         account = session.scalars(wanted).unique().one_or_none()
-        if account is None:
+        if account is None or is_the_providers(session, account):
             return None
         recent = select(PasswordLink.account_id).where(
             PasswordLink.account_id == account.id, PasswordLink.made_at > now - NOT_AGAIN_BEFORE
@@ -149,6 +150,12 @@ def request_link(email: str) -> tuple[str, str] | None:
         actor = Actor(account.email, account.id)
         session.add(audit_entry(actor, "account.ask_for_link", subject_of(account.id)))
     return account.email, path
+
+
+def is_the_providers(session: Session, account: Account) -> bool:
+    """Whether its person gets in through single sign-on alone."""
+    known = select(AccountIdentity.id).where(AccountIdentity.account_id == account.id)
+    return account.password is None and bool(session.scalar(select(exists(known))))
 
 
 def choose_password(token: str, password: str) -> Account:

@@ -7,10 +7,13 @@ from datetime import timedelta
 import pytest
 import time_machine
 from flask import Flask
+from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from aegis_web.accounts import attempts
+from aegis_web.accounts.models import Account, AccountIdentity
 from aegis_web.clock import utc_now
+from aegis_web.extensions import transaction
 from tests.support.applications import EMAIL, MakeApp, make_admin
 from tests.support.mails import Post
 
@@ -66,6 +69,23 @@ def test_the_answer_does_not_tell_who_has_an_account(mailing: Flask, post: Post)
     known, unknown = ask(mailing), ask(mailing, "mallory@example.org")
     assert (known.status_code, known.text) == (unknown.status_code, unknown.text)
     assert [mail.count(b"To: ") for mail in post.mails] == [1]
+
+
+def test_a_password_is_no_way_past_single_sign_on(mailing: Flask, post: Post) -> None:
+    with mailing.app_context(), transaction() as session:
+        alice = session.scalars(select(Account)).unique().one()
+        alice.password = None
+        session.add(
+            AccountIdentity(
+                account_id=alice.id,
+                issuer="https://sso.example.org",
+                subject="alice",
+                email=EMAIL,
+                made_at=utc_now(),
+            )
+        )
+    assert ask(mailing).status_code == 303
+    assert post.mails == []
 
 
 def test_one_mail_in_five_minutes(mailing: Flask, post: Post) -> None:
