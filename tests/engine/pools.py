@@ -86,10 +86,14 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
+EXITING = 0x4  # PF_EXITING of Linux: it executes nothing of its own any more
+
+
 def alive(pid: int) -> bool:
-    """Whether a process runs: neither gone nor a zombie."""
+    """Whether a process runs: neither gone, nor a zombie, nor on its way out in the kernel."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return fields[0] != "Z" and not int(fields[6]) & EXITING
     except (FileNotFoundError, ProcessLookupError):
         return False
 
