@@ -10,7 +10,6 @@ from aegis_web.accounts.models import Account
 from aegis_web.audit.models import Origin, origin
 from aegis_web.config import settings
 from aegis_web.errors import AegisError
-from aegis_web.extensions import db
 from aegis_web.language import _, language, spoken
 from aegis_web.mail import send_mail
 
@@ -67,5 +66,3 @@ def _mail_forgotten(app: Flask, email: str, url: str, where: Origin, code: str) 
             log.error("the link for a new password was not mailed: %s", error)
         except Exception:
             log.exception("the link for a new password was not mailed")
-        finally:
-            db.session.remove()

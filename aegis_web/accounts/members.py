@@ -79,10 +79,15 @@ def find_account(account_id: int) -> Account:
     return account
 
 
+def has_address(email: str) -> ColumnElement[bool]:
+    """Of accounts: that they have this address, however it is written."""
+    return func.lower(Account.email) == email.strip().lower()
+
+
 def find_account_of(email: str) -> Account:
     """The account with this address, however it is written. Raises: NotFound."""
-    same = func.lower(Account.email) == email.strip().lower()
-    account: Account | None = db.session.scalars(select(Account).where(same)).unique().one_or_none()
+    wanted = select(Account).where(has_address(email))
+    account: Account | None = db.session.scalars(wanted).unique().one_or_none()
     if account is None:
         raise NotFound(_("There is no account with this address."))
     return account
@@ -95,7 +100,7 @@ def invite(actor: Actor, email: str, role: str) -> tuple[int, str]:
     """
     email, role = checked_email(email), checked_role(role)
     with transaction() as session:
-        taken = select(exists().where(func.lower(Account.email) == email.lower()))
+        taken = select(exists().where(has_address(email)))
         if session.scalar(taken):
             raise Invalid({"email": _("Somebody has an account with this address already.")})
         account = Account(
@@ -136,9 +141,8 @@ def request_link(email: str) -> tuple[str, str] | None:
     """
     now = utc_now()
     with transaction() as session:
-        same = func.lower(Account.email) == email.strip().lower()
-        wanted = select(Account).where(same, Account.active).with_for_update(of=Account)
-        account = session.scalars(wanted).unique().one_or_none()
+        wanted = select(Account).where(has_address(email), Account.active)
+        account = session.scalars(wanted.with_for_update(of=Account)).unique().one_or_none()
         if account is None or is_the_providers(session, account):
             return None
         recent = select(PasswordLink.account_id).where(

@@ -1,6 +1,5 @@
 """Who has forgotten the password: a link by mail, over a real SMTP server."""
 
-import re
 import threading
 from datetime import timedelta
 
@@ -18,9 +17,7 @@ from tests.support.applications import EMAIL, MakeApp, make_admin
 from tests.support.mails import Post
 
 from .conftest import audited, csrf_of, sign_in
-from .test_members import CHOSEN, choose
-
-LINK = re.compile(r"http://localhost(/password/[\w-]{43})")
+from .test_members import CHOSEN, LINK, choose
 
 
 @pytest.fixture
