@@ -45,6 +45,7 @@ SECRETS = frozenset(  # never shown, not even when wrong
         "SECRET_KEY",
         "SECRET_KEY_FALLBACKS",
         "AEGIS_ENCRYPTION_KEYS",
+        "AEGIS_BACKUP_KEYS",
         "AEGIS_OIDC_CLIENT_SECRET",
     }
 )
@@ -138,6 +139,9 @@ class Settings(BaseSettings):
     )
     smtp_url: Annotated[str, AfterValidator(values.mail_address)] | None = setting(
         "AEGIS_SMTP_URL", None, "The mail server.", repr=False
+    )
+    backup_keys: Annotated[Names, AfterValidator(keys.age_identities)] = setting(
+        "AEGIS_BACKUP_KEYS", (), "Encrypt backups: the first, all decrypt.", repr=False
     )
     keep_backups: int = setting("AEGIS_KEEP_BACKUPS", 7, "Daily backups kept.", ge=1, le=1000)
     keep_runs_days: int = setting("AEGIS_KEEP_RUNS_DAYS", 90, "Days of history.", ge=1, le=3650)

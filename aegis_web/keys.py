@@ -1,7 +1,8 @@
-"""The two kinds of keys: which are good enough, and how they are made once for local use."""
+"""The kinds of keys: which are good enough, and how they are made once for local use."""
 
 import base64
 import binascii
+import hashlib
 import os
 import secrets
 from pathlib import Path
@@ -16,6 +17,7 @@ RECIPE = "python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
 KEY_RECIPE = (
     "python3 -c 'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())'"
 )
+BACKUP_KEY_RECIPE = "flask backups key"
 
 # Words of six letters and more: by chance they do not stand in a random key.
 PLACEHOLDERS = (
@@ -76,6 +78,37 @@ def strong_keys(values: tuple[str, ...]) -> tuple[str, ...]:
         if len(raw) != 32 or len(set(raw)) < LEAST_VARIETY:
             raise ValueError(f"separate keys by commas, each made with: {KEY_RECIPE}")
     return values
+
+
+def age_identities(values: tuple[str, ...]) -> tuple[str, ...]:
+    """`values`, if each is an identity of age: the key that opens a backup.
+
+    Raises: ValueError with the cure.
+    """
+    if values:
+        import pyrage
+
+        for value in values:
+            try:
+                pyrage.x25519.Identity.from_str(value)
+            except pyrage.IdentityError:
+                raise ValueError(
+                    "separate keys by commas, each begins with AGE-SECRET-KEY-1 and is made with: "
+                    f"{BACKUP_KEY_RECIPE} (or age-keygen)"
+                ) from None
+    return values
+
+
+def new_identity() -> str:
+    """A fresh key for backups."""
+    import pyrage
+
+    return str(pyrage.x25519.Identity.generate())
+
+
+def key_id(key: str) -> str:
+    """What a key of either kind is called where it must not be shown: 16 hexadecimal digits."""
+    return hashlib.sha256(b"aegis key id\0" + key.encode()).hexdigest()[:16]
 
 
 def new_secret() -> str:

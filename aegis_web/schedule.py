@@ -11,6 +11,7 @@ from aegis_web.services.back_up_database import back_up_database
 from aegis_web.services.check_audit import check_audit
 from aegis_web.services.check_ledger import check_ledger
 from aegis_web.services.make_forecast import make_forecast
+from aegis_web.services.prove_backups import prove_backups
 from aegis_web.services.prune_history import prune_history
 
 
@@ -24,6 +25,15 @@ def declare(scheduler: Any) -> None:
             minute=0,
             id="database_backup",
             name="Daily database backup",
+        )
+        scheduler.add_job(
+            prove_backups,
+            trigger="cron",
+            day=1,
+            hour=5,
+            minute=0,
+            id="backup_rehearsal",
+            name="Monthly restore rehearsal",
         )
     scheduler.add_job(
         prune_history,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from aegis_web.audit.chain import HEAD
 from aegis_web.audit.models import AuditCheck, AuditEntry
@@ -25,9 +26,9 @@ class Head:
         return f"{self.id}:{self.hash}"
 
 
-def head() -> Head | None:
+def head(session: Session | None = None) -> Head | None:
     """The last row of the chain; None where nothing was audited yet. One query by index."""
-    row = db.session.execute(HEAD).one_or_none()
+    row = (session or db.session).execute(HEAD).one_or_none()
     return None if row is None else Head(row.id, row.hash, row.position)
 
 

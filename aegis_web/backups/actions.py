@@ -1,9 +1,9 @@
 """What is done to backups: make one, delete one, keep only the newest."""
 
 import logging
-import os
-from contextlib import suppress
-from io import FileIO
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -11,10 +11,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aegis_web.audit.models import Actor, audit_entry
-from aegis_web.backups import postgres, sqlite
+from aegis_web.backups import packing, postgres, sqlite
 from aegis_web.backups.copies import UNWATCHED, Snapshot, Watch
-from aegis_web.backups.folder import Partial, new_name, open_folder
-from aegis_web.backups.models import Backup
+from aegis_web.backups.folder import MANIFEST, Folder, Partial, new_name, open_folder
+from aegis_web.backups.manifest import as_text, manifest_of
+from aegis_web.backups.models import MADE, Backup
+from aegis_web.backups.packing import Reads
 from aegis_web.clock import utc_now
 from aegis_web.config import Settings, settings
 from aegis_web.config_values import sqlite_path
@@ -39,8 +41,9 @@ def back_up(
     made_by: str | None = None,
     run_id: int | None = None,
     watch: Watch = UNWATCHED,
+    origin: str = MADE,
 ) -> Backup:
-    """Make one consistent, checked copy of the database and write it down.
+    """Write one consistent copy of the database, packed, and write it down; it is not proven yet.
 
     An error, a stop or a kill leaves nothing that counts as a backup.
     Raises: AegisError when it cannot be made; Stopped.
@@ -48,31 +51,72 @@ def back_up(
     config = settings()
     require_kept_database(config)
     made_at, began = utc_now(), monotonic()
-    on_sqlite = config.database_url.startswith("sqlite")
-    name = new_name(made_at, "sqlite3" if on_sqlite else "dump")
+    with writing_to(config.backup_dir) as folder, copied(folder, config, watch) as copy:
+        kind, snapshot, source, total = copy
+        sealed = packing.SEALED if config.backup_keys else ""
+        name = new_name(made_at, f"{kind}{packing.SUFFIX}{sealed}")
+        with folder.partial(name) as partial, folder.partial(name + MANIFEST) as beside:
+            packing.pack(source, partial, config.backup_keys, watch, total)
+            partial.flush()
+            seconds = round(monotonic() - began, 3)
+            manifest = manifest_of(
+                snapshot,
+                config,
+                file=name,
+                size_bytes=partial.size_bytes,
+                sha256=partial.sha256,
+                made_at=made_at,
+                seconds=seconds,
+            )
+            beside.write(as_text(manifest))
+            beside.flush()
+            backup = Backup(
+                file_name=name,
+                database=snapshot.database,
+                size_bytes=partial.size_bytes,
+                sha256=partial.sha256,
+                made_at=made_at,
+                seconds=seconds,
+                made_by=made_by or actor.name,
+                run_id=run_id,
+                origin=origin,
+                manifest=manifest,
+            )
+            write_down(backup, (beside, partial), actor)
+    return backup
+
+
+@contextmanager
+def writing_to(path: Path) -> Iterator[Folder]:
+    """The folder of the backups, made where it is missing and swept.
+
+    Raises: AegisError when it, or what is written to it meanwhile, cannot be written.
+    """
     try:
-        with open_folder(config.backup_dir, make=True) as folder:
+        with open_folder(path, make=True) as folder:
             for left in folder.sweep():
-                log.info("Removed %s, which a killed run had left behind", left)
-            with folder.partial(name) as partial:
-                snapshot = copy_to(partial, config, watch)
-                backup = Backup(
-                    file_name=name,
-                    database=snapshot.database,
-                    size_bytes=partial.size_bytes,
-                    sha256=partial.sha256,
-                    made_at=made_at,
-                    seconds=round(monotonic() - began, 3),
-                    made_by=made_by or actor.name,
-                    run_id=run_id,
-                )
-                write_down(backup, partial, actor)
+                log.info("Removed %s, which a killed process had left behind", left)
+            yield folder
     except OSError as error:
         raise AegisError(
-            f"the backup could not be written to {config.backup_dir} ({error.strerror}): make "
+            f"the backup could not be written to {path} ({error.strerror}): make "
             "room, mend the folder, or name another in AEGIS_BACKUP_DIR"
         ) from error
-    return backup
+
+
+@contextmanager
+def copied(
+    folder: Folder, config: Settings, watch: Watch
+) -> Iterator[tuple[str, Snapshot, Reads, int | None]]:
+    """The database as it is at one instant: its kind, what it holds, its bytes, and how many."""
+    if not config.database_url.startswith("sqlite"):
+        with postgres.reading(db.engines[WRITE], watch) as (snapshot, kind, output):
+            yield kind, snapshot, output, None
+        return
+    with folder.scratch("sqlite3") as scratch:
+        snapshot = sqlite.copy(sqlite_path(config.database_url), scratch.path, watch)
+        with scratch.read() as file:
+            yield "sqlite3", snapshot, file, scratch.path.stat().st_size
 
 
 def require_kept_database(config: Settings) -> None:
@@ -85,23 +129,8 @@ def require_kept_database(config: Settings) -> None:
         raise AegisError(text)
 
 
-def copy_to(partial: Partial, config: Settings, watch: Watch) -> Snapshot:
-    """Copy the database to `partial`, flush it, check it and measure it."""
-    if config.database_url.startswith("sqlite"):
-        snapshot = sqlite.copy(sqlite_path(config.database_url), partial.path, watch)
-        partial.flush()
-        sqlite.check(partial.path, snapshot, watch)
-    else:
-        with FileIO(os.dup(partial.descriptor), "r+") as file:
-            snapshot = postgres.copy(db.engines[WRITE], file, watch)
-            partial.flush()
-            postgres.check(file, snapshot, watch)
-    partial.measure()
-    return snapshot
-
-
-def write_down(backup: Backup, partial: Partial, actor: Actor) -> None:
-    """Store the row and give the file its name, both or neither."""
+def write_down(backup: Backup, partials: Iterable[Partial], actor: Actor) -> None:
+    """Store the row and give the files their names, both or neither."""
     with transaction() as session:
         session.add(backup)
         session.flush()
@@ -109,7 +138,8 @@ def write_down(backup: Backup, partial: Partial, actor: Actor) -> None:
             audit_entry(actor, "backup.make", f"backup:{backup.id}", None, facts_of(backup))
         )
         session.flush()
-        partial.publish()
+        for partial in partials:
+            partial.publish()
 
 
 def facts_of(backup: Backup) -> dict[str, Any]:

@@ -1,59 +1,157 @@
-"""What a dump of PostgreSQL holds, found out by reading all of it."""
+"""The rows in a copy of PostgreSQL, as COPY blocks: what pg_dump wrote, or what we did without it.
 
+Nothing in such a file is ever run. Of what it says only the rows of our own tables are taken, into
+tables that our own migrations have made.
+"""
+
+import os
 import re
 import subprocess
-from collections.abc import Iterable
-from io import FileIO
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from io import BufferedReader
 from tempfile import TemporaryFile
 
-from aegis_web.backups.copies import REVISIONS, Snapshot, Watch
-from aegis_web.errors import AegisError
+import psycopg
+from sqlalchemy import Connection, inspect
 
-COPY = re.compile(rb"COPY (\S+) \(.*\) FROM stdin;\n")
+from aegis_web.backups.copies import REVISIONS, Unusable, Watch, own_tables
+from aegis_web.backups.postgres import COPIED, COPIED_END, driver, environment, newest_client
+
+DUMPED = b"PGDMP"
+HEADER = re.compile(rb"COPY (\S+) \((.*)\) FROM stdin;\n")
 END = b"\\.\n"
 WATCHED_LINES = 50_000  # between two looks whether to stop
+REFERENCES = """
+    SELECT conrelid::regclass::text, quote_ident(conname), pg_get_constraintdef(oid)
+    FROM pg_constraint
+    WHERE contype = 'f' AND connamespace = current_schema()::regnamespace
+"""
+CUT = "It ends too early: take another backup."
 
 
-def read_archive(pg_restore: str, archive: FileIO, wanted: Snapshot, watch: Watch) -> Snapshot:
-    """The rows of each table in `archive`, and the schema's revision.
+@dataclass(frozen=True)
+class Block:
+    """The rows of one table."""
 
-    Lists its contents first, then unpacks all its data: a dump that was cut short or damaged
-    passes neither.
-    Raises: AegisError when it cannot be read; Stopped.
+    table: str
+    columns: list[str]
+    rows: Iterator[bytes]  # as COPY takes them
+
+
+def blocks(lines: Iterable[bytes]) -> Iterator[Block]:
+    """The blocks in `lines`; the rows of each are to be read before the next.
+
+    Raises: Unusable when the last of them is not whole.
     """
-    listed = b"".join(unpacked([pg_restore, "--list"], archive)).decode(errors="replace")
-    for name in wanted.rows:
-        if f" TABLE DATA {name.replace('.', ' ', 1)} " not in listed:
-            raise AegisError(f"the copy lacks the data of table {name}, so it is not kept")
-    rows: dict[str, int] = {}
-    table: str | None = None
-    revision: str | None = None
-    lines = unpacked([pg_restore, "--data-only", "--file=-"], archive)
-    for number, line in enumerate(lines):
-        if number % WATCHED_LINES == 0:
-            watch.step(number, None, "rows of the copy checked")
-        if table is None:
-            if opened := COPY.fullmatch(line):
-                table = opened[1].decode().replace('"', "")
-                rows[table] = 0
-        elif line == END:
-            table = None
-        else:
-            rows[table] += 1
-            if table.endswith(f".{REVISIONS}"):
-                revision = line.decode().strip()
-    return Snapshot(wanted.database, revision, rows)
+    every = iter(lines)
+    for line in every:
+        if opened := HEADER.fullmatch(line):
+            name, columns = (part.decode().replace('"', "") for part in opened.groups())
+            rows = rows_until_end(every)
+            yield Block(name.rpartition(".")[2], columns.split(", "), rows)
+            for _ in rows:  # what was not wanted
+                pass
 
 
-def unpacked(arguments: list[str], archive: FileIO) -> Iterable[bytes]:
+def rows_until_end(lines: Iterator[bytes]) -> Iterator[bytes]:
+    for line in lines:
+        if line == END:
+            return
+        yield line
+    raise Unusable(CUT)
+
+
+def load(connection: Connection, file: BufferedReader, watch: Watch) -> None:
+    """Put the rows of our tables that `file` holds into the tables that `connection` sees first.
+
+    Raises: Unusable; Stopped.
+    """
+    raw = driver(connection)
+    try:
+        references = raw.execute(REFERENCES).fetchall()
+        for table, name, _ in references:  # the rows come in the order of the tables' names
+            raw.execute(f"ALTER TABLE {table} DROP CONSTRAINT {name}")
+        load_rows(connection, file, watch)
+        for table, name, words in references:
+            raw.execute(f"ALTER TABLE {table} ADD CONSTRAINT {name} {words}")
+    except psycopg.Error as error:
+        words = " ".join(str(error).split())
+        raise Unusable(f"Its rows do not fit the tables ({words}): take another backup.") from error
+
+
+def load_rows(connection: Connection, file: BufferedReader, watch: Watch) -> None:
+    ours = set(own_tables())
+    found = inspect(connection)
+    raw = driver(connection)
+    for block in blocks(lines_of(file)):
+        if block.table not in ours:
+            continue
+        known = {column["name"] for column in found.get_columns(block.table)}
+        if not known.issuperset(block.columns):
+            strange = sorted(set(block.columns) - known)
+            raise Unusable(
+                f"Its table {block.table} has a column {strange[0]} that no release gave it: it "
+                "was not made by this product."
+            )
+        columns = ", ".join(f'"{name}"' for name in block.columns)
+        raw.execute(f'DELETE FROM "{block.table}"')  # noqa: S608 - what a migration put there
+        with raw.cursor().copy(f'COPY "{block.table}" ({columns}) FROM STDIN') as target:
+            for number, line in enumerate(block.rows):
+                if number % WATCHED_LINES == 0:
+                    watch.step(number, None, f"rows of {block.table} restored")
+                target.write(line)
+
+
+def revision_in(file: BufferedReader) -> str:
+    """The schema's revision that `file` says it has.
+
+    Raises: Unusable when it says none.
+    """
+    for block in blocks(lines_of(file)):
+        if block.table == REVISIONS:
+            for line in block.rows:
+                return line.decode().strip()
+    raise Unusable("It says nothing of its schema, so it was not made by this product.")
+
+
+def lines_of(file: BufferedReader) -> Iterable[bytes]:
+    """The lines of SQL in `file`.
+
+    Raises: Unusable when it holds none.
+    """
+    beginning = file.peek(len(COPIED))
+    if beginning.startswith(COPIED):
+        return whole(file)
+    if not beginning.startswith(DUMPED):
+        raise Unusable("It is neither a SQLite database nor a copy of PostgreSQL: take another.")
+    client = newest_client()
+    if client is None:
+        raise Unusable(
+            "It was made by pg_dump, and no pg_restore is installed here to read it: install "
+            "PostgreSQL's client, on Debian and Ubuntu `apt-get install postgresql-client`."
+        )
+    return unpacked([client.program("pg_restore"), "--data-only", "--file=-"], file)
+
+
+def whole(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines, if the last is the one that ends such a file."""
+    line = b""
+    for line in lines:
+        yield line
+    if line != COPIED_END:
+        raise Unusable(CUT)
+
+
+def unpacked(arguments: list[str], archive: BufferedReader) -> Iterator[bytes]:
     """The lines that pg_restore makes of `archive`.
 
-    Raises: AegisError with what it said, when it fails.
+    Raises: Unusable with what it said, when it fails.
     """
-    archive.seek(0)
+    os.lseek(archive.fileno(), 0, os.SEEK_SET)  # whatever was read ahead here
     with TemporaryFile() as said:
         process = subprocess.Popen(  # noqa: S603
-            arguments, stdin=archive, stdout=subprocess.PIPE, stderr=said, env={"LC_ALL": "C"}
+            arguments, stdin=archive, stdout=subprocess.PIPE, stderr=said, env=environment(None)
         )
         assert process.stdout is not None
         try:
@@ -67,4 +165,4 @@ def unpacked(arguments: list[str], archive: FileIO) -> Iterable[bytes]:
         if process.returncode != 0:
             said.seek(0)
             words = " ".join(said.read(2000).decode(errors="replace").split())
-            raise AegisError(f"the copy cannot be read back, so it is not kept: {words}")
+            raise Unusable(f"pg_restore cannot read it: {words}")

@@ -4,6 +4,7 @@ Everything goes through the folder's descriptor and never follows a link, so tha
 nor what somebody plants in the folder leads anywhere else.
 """
 
+import fcntl
 import hashlib
 import os
 import re
@@ -16,12 +17,16 @@ from datetime import datetime
 from io import BufferedReader
 from pathlib import Path
 
+from aegis_web.clock import utc_now
 from aegis_web.errors import AegisError, Conflict, NotFound
 from aegis_web.language import _, grouped
 
-NAME = re.compile(r"aegis-\d{8}T\d{6}\.\d{6}Z-[0-9a-f]{12}\.(sqlite3|dump)", re.ASCII)
+NAME = re.compile(
+    r"aegis-\d{8}T\d{6}\.\d{6}Z-[0-9a-f]{12}\.(sqlite3|dump|copy)(\.zst(\.age)?)?", re.ASCII
+)
+MANIFEST = ".json"
 PARTIAL = ".partial"
-PARTIAL_SECONDS = 86_400  # after which a partial file is the rest of a killed run
+MAKING_SECONDS = 10  # more than anybody needs between making a partial file and locking it
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # never waits for a planted pipe
@@ -33,25 +38,41 @@ def new_name(made_at: datetime, suffix: str) -> str:
 
 
 class Partial:
-    """A file that is being written under a temporary name, for its owner's eyes only."""
+    """A file that is being written under a temporary name, for its owner's eyes only.
+
+    It is locked until it is closed, so that others know a living one from what a kill left.
+    """
 
     def __init__(self, folder: "Folder", name: str) -> None:
         self.folder, self.name = folder, name + PARTIAL
         self.final = name
         self.path = folder.path / self.name
         self.descriptor = os.open(self.name, NEW, 0o600, dir_fd=folder.descriptor)
-        self.size_bytes, self.sha256 = 0, ""
+        fcntl.flock(self.descriptor, fcntl.LOCK_EX)
+        self.size_bytes, self._hash = 0, hashlib.sha256()
+
+    def write(self, data: bytes) -> int:
+        """Append `data`."""
+        left = memoryview(data)
+        while left:
+            left = left[os.write(self.descriptor, left) :]
+        self._hash.update(data)
+        self.size_bytes += len(data)
+        return len(data)
+
+    @property
+    def sha256(self) -> str:
+        """Of what was written so far, hexadecimal."""
+        return self._hash.hexdigest()
 
     def flush(self) -> None:
         """Bring all of it to the disk."""
         os.fsync(self.descriptor)
 
-    def measure(self) -> None:
-        """Read it once for its size and its SHA-256."""
-        with open(os.dup(self.descriptor), "rb") as file:
-            file.seek(0)
-            self.sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        self.size_bytes = os.fstat(self.descriptor).st_size
+    def read(self) -> BufferedReader:
+        """A reader from its beginning; the caller closes it."""
+        os.lseek(self.descriptor, 0, os.SEEK_SET)
+        return open(os.dup(self.descriptor), "rb")
 
     def publish(self) -> None:
         """Give it its name at once and for good."""
@@ -79,6 +100,16 @@ class Folder:
         finally:
             os.close(made.descriptor)
 
+    @contextmanager
+    def scratch(self, suffix: str) -> Iterator[Partial]:
+        """A new file for work that is gone afterwards, whatever happens."""
+        made = Partial(self, new_name(utc_now(), suffix))
+        try:
+            yield made
+        finally:
+            self._forget(made.name)
+            os.close(made.descriptor)
+
     def _forget(self, name: str) -> None:
         try:
             os.unlink(name, dir_fd=self.descriptor)
@@ -99,6 +130,7 @@ class Folder:
             raise Conflict(text)
         try:
             self._forget(name)
+            self._forget(name + MANIFEST)
         except OSError as error:
             text = _(
                 "%(file)s cannot be deleted (%(reason)s): give this process the right to write in "
@@ -109,18 +141,26 @@ class Folder:
             raise AegisError(text) from error
 
     def sweep(self) -> list[str]:
-        """Delete what killed runs left behind; the names."""
-        oldest = time.time() - PARTIAL_SECONDS
+        """Delete what killed processes left behind; the names."""
+        newest = time.time() - MAKING_SECONDS
         left = []
         for name in os.listdir(self.descriptor):
-            if not (name.endswith(PARTIAL) and NAME.fullmatch(name.removesuffix(PARTIAL))):
+            final = name.removesuffix(PARTIAL).removesuffix(MANIFEST)
+            if not (name.endswith(PARTIAL) and NAME.fullmatch(final)):
                 continue
             try:
-                if os.stat(name, dir_fd=self.descriptor, follow_symlinks=False).st_mtime < oldest:
-                    os.unlink(name, dir_fd=self.descriptor)
-                    left.append(name)
-            except FileNotFoundError:  # another process swept it first
+                file = os.open(name, READ, dir_fd=self.descriptor)
+            except OSError:  # another process swept it first, or it is no file of ours
                 continue
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.fstat(file).st_mtime < newest:
+                    self._forget(name)
+                    left.append(name)
+            except BlockingIOError:  # somebody is at work on it
+                continue
+            finally:
+                os.close(file)
         return left
 
     def size(self, name: str) -> int | None:

@@ -1,11 +1,14 @@
 """The backups table: which copies of the database there are, and how their files are called."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import BigInteger
 from sqlalchemy.orm import Mapped, mapped_column
 
-from aegis_web.database import BigKey, Instant, Model
+from aegis_web.database import BigKey, Document, Instant, Model
+
+MADE, UPLOADED, SAFETY = "made", "uploaded", "safety"  # where a backup comes from
 
 
 class Backup(Model):
@@ -22,3 +25,9 @@ class Backup(Model):
     seconds: Mapped[float]  # how long it took
     made_by: Mapped[str]
     run_id: Mapped[int | None] = mapped_column(BigKey)
+    origin: Mapped[str] = mapped_column(default=MADE, server_default=MADE)
+    proven_at: Mapped[datetime | None] = mapped_column(Instant)  # when it was last restored whole
+    proof_seconds: Mapped[float | None]
+    proof_error: Mapped[str | None]  # why it is not proven; None: it is, or nobody has tried
+    manifest: Mapped[dict[str, Any] | None] = mapped_column(Document, deferred=True)
+    contents: Mapped[dict[str, Any] | None] = mapped_column(Document, deferred=True)  # jobs, rows

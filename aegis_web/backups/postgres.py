@@ -5,21 +5,25 @@ the machine can read.
 """
 
 import glob
+import logging
 import os
 import re
 import subprocess
-from collections.abc import Sequence
-from dataclasses import dataclass
-from io import FileIO
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from select import select
 from tempfile import TemporaryFile
+from typing import IO, Any
 
 from psycopg.conninfo import make_conninfo
 from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.engine import URL
 
-from aegis_web.backups.archive import read_archive
-from aegis_web.backups.copies import REVISIONS, Snapshot, Watch, own_tables, require_same
+from aegis_web.backups.copies import REVISIONS, Snapshot, Watch, read_snapshot
+from aegis_web.backups.packing import READ_BYTES, Reads
+from aegis_web.database import Model
 from aegis_web.errors import AegisError
 
 USUAL_FOLDERS = (
@@ -29,6 +33,8 @@ USUAL_FOLDERS = (
     "/usr/local/pgsql/bin",
     "/opt/homebrew/opt/libpq/bin",
 )
+COPIED = b"-- Aegis Web: the rows of a PostgreSQL database, a COPY block for each table\n"
+COPIED_END = b"-- Aegis Web: that was all\n"
 LOOK_SECONDS = 0.2  # between two looks at a running pg_dump
 LOCK_WAIT = "60s"  # how long pg_dump waits for a table that somebody is changing
 KEPT_VARIABLES = ("PATH", "HOME", "TZ", "SYSTEMROOT", "TMPDIR")
@@ -37,6 +43,8 @@ HOW_TO_INSTALL = (
     "Install it where the jobs run: on Debian and Ubuntu `apt-get install postgresql-client-{0}`, "
     "on Heroku the same package by the apt buildpack"
 )
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -62,10 +70,12 @@ class Server:
     major: int
 
 
-def copy(engine: Engine, target: FileIO, watch: Watch) -> Snapshot:
-    """Write a dump of the database of `engine` to the empty file `target`; what it holds.
+@contextmanager
+def reading(engine: Engine, watch: Watch) -> Iterator[tuple[Snapshot, str, Reads]]:
+    """A copy of the database of `engine` as a stream: what it holds, the file's kind, its bytes.
 
-    Raises: AegisError when pg_dump is missing, too old or fails; Stopped.
+    The kind is "dump" by pg_dump; where none can be used, "copy": the rows alone, by COPY.
+    Raises: AegisError when pg_dump fails; Stopped.
     """
     with (
         engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection,
@@ -73,30 +83,69 @@ def copy(engine: Engine, target: FileIO, watch: Watch) -> Snapshot:
     ):
         connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
         server = server_of(connection)
-        client = fitting_client(server)
+        snapshot = what_it_holds(connection, server)
+        try:
+            client = fitting_client(server)
+        except AegisError as error:
+            log.warning("%s Until then the rows alone are copied, without pg_dump.", error)
+            by_copy = replace(snapshot, database=f"{snapshot.database}, rows alone")
+            yield by_copy, "copy", Chunks(rows_of(connection, snapshot))
+            return
         exported = connection.execute(text("SELECT pg_export_snapshot()")).scalar_one()
-        snapshot = read_snapshot(connection, server)
         arguments = [
             client.program("pg_dump"),
             "--format=custom",
+            "--compress=0",  # it is compressed on its way to the file
             "--no-password",
             f"--snapshot={exported}",
             f"--lock-wait-timeout={LOCK_WAIT}",
             f"--dbname={address_of(engine.url)}",
         ]
-        run(arguments, environment(engine.url.password), target, watch)
-    return snapshot
+        with run(arguments, environment(engine.url.password), watch) as output:
+            yield snapshot, "dump", output
 
 
-def check(target: FileIO, wanted: Snapshot, watch: Watch) -> None:
-    """Refuse the dump `target` unless all of it can be read and holds what `wanted` says.
+def rows_of(connection: Connection, snapshot: Snapshot) -> Iterator[bytes]:
+    """All rows as pg_dump would write them: a COPY block for each table, parents first."""
+    yield COPIED
+    tables = [table.name for table in Model.metadata.sorted_tables]
+    for name in [REVISIONS, *tables]:
+        if name not in snapshot.rows:
+            continue
+        names = [column["name"] for column in inspect(connection).get_columns(name)]
+        columns = ", ".join(f'"{column}"' for column in names)
+        yield f'COPY "{name}" ({columns}) FROM stdin;\n'.encode()
+        with driver(connection).cursor() as cursor:
+            query = f'COPY "{name}" ({columns}) TO STDOUT'
+            with cursor.copy(query.encode()) as rows:
+                yield from map(bytes, rows)
+        yield b"\\.\n"
+    yield COPIED_END
 
-    Raises: AegisError; Stopped.
-    """
-    client = newest_client()
-    if client is None:
-        raise AegisError("pg_restore has gone while the copy was made: install it again")
-    require_same(wanted, read_archive(client.program("pg_restore"), target, wanted, watch))
+
+class Chunks:
+    """An iterator of bytes, to be read like a file."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._left = b""
+
+    def read(self, size: int = -1) -> bytes:
+        """At most `size` bytes; none at the end."""
+        while not self._left:
+            found = next(self._chunks, None)
+            if found is None:
+                return b""
+            self._left = found
+        given, self._left = (
+            (self._left, b"") if size < 0 else (self._left[:size], self._left[size:])
+        )
+        return given
+
+
+def driver(connection: Connection) -> Any:
+    """psycopg's own connection."""
+    return connection.connection.driver_connection
 
 
 def server_of(connection: Connection) -> Server:
@@ -105,22 +154,10 @@ def server_of(connection: Connection) -> Server:
     return Server(f"{number // 10000}.{number % 10000}", number // 10000)
 
 
-def read_snapshot(connection: Connection, server: Server) -> Snapshot:
-    """What the connection's transaction sees; the tables with their schema, as dumps name them."""
-    schema = connection.execute(text("SELECT current_schema()")).scalar_one()
+def what_it_holds(connection: Connection, server: Server) -> Snapshot:
+    """What the connection's transaction sees."""
     there = set(inspect(connection).get_table_names())
-    counts = {
-        f"{schema}.{name}": connection.execute(
-            text(f'SELECT count(*) FROM "{name}"')  # noqa: S608
-        ).scalar_one()
-        for name in own_tables()
-        if name in there
-    }
-    revision = None
-    if REVISIONS in there:
-        select = text(f"SELECT version_num FROM {REVISIONS}")  # noqa: S608
-        revision = connection.execute(select).scalar_one_or_none()
-    return Snapshot(f"PostgreSQL {server.version}", revision, counts)
+    return read_snapshot(driver(connection), f"PostgreSQL {server.version}", there)
 
 
 def fitting_client(server: Server) -> Client:
@@ -189,27 +226,40 @@ def environment(password: str | None) -> dict[str, str]:
     return {**kept, "LC_ALL": "C", **({"PGPASSWORD": password} if password else {})}
 
 
-def run(arguments: Sequence[str], env: dict[str, str], target: FileIO, watch: Watch) -> None:
-    """Run pg_dump with `target` as its output; it ends when it is no longer wanted.
+class Output:
+    """What pg_dump writes; whoever waits for it can still be asked to stop."""
 
-    Raises: AegisError with what it said; Stopped.
-    """
+    def __init__(self, process: subprocess.Popen[bytes], said: IO[bytes], watch: Watch) -> None:
+        self._process, self._said, self._watch = process, said, watch
+
+    def read(self, size: int = -1) -> bytes:
+        """At most `size` bytes; none at the end, if that is a good one.
+
+        Raises: AegisError with what pg_dump said; Stopped.
+        """
+        assert self._process.stdout is not None
+        pipe = self._process.stdout.fileno()
+        while not select([pipe], [], [], LOOK_SECONDS)[0]:
+            self._watch.step(0, None, "waiting for pg_dump")
+        data = os.read(pipe, READ_BYTES if size < 0 else size)
+        if not data and (code := self._process.wait()) != 0:
+            self._said.seek(0)
+            words = " ".join(self._said.read(2000).decode(errors="replace").split())
+            raise AegisError(f"pg_dump failed ({code}): {words or 'it said nothing'}")
+        return data
+
+
+@contextmanager
+def run(arguments: Sequence[str], env: dict[str, str], watch: Watch) -> Iterator[Output]:
+    """A running pg_dump; it ends when it is no longer wanted."""
     with TemporaryFile() as said:
         process = subprocess.Popen(  # noqa: S603
-            arguments, stdin=subprocess.DEVNULL, stdout=target, stderr=said, env=env
+            arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said, env=env
         )
+        assert process.stdout is not None
         try:
-            while process.poll() is None:
-                watch.step(os.fstat(target.fileno()).st_size, None, "bytes written")
-                try:
-                    process.wait(LOOK_SECONDS)
-                except subprocess.TimeoutExpired:
-                    continue
+            with process.stdout:
+                yield Output(process, said, watch)
         finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-        if process.returncode != 0:
-            said.seek(0)
-            words = " ".join(said.read(2000).decode(errors="replace").split())
-            raise AegisError(f"pg_dump failed ({process.returncode}): {words or 'it said nothing'}")
+            process.kill()
+            process.wait()

@@ -10,6 +10,7 @@ from sqlalchemy import Select, func, select
 from aegis_web.backups.actions import JOB_KEY
 from aegis_web.backups.folder import open_folder, require_unchanged
 from aegis_web.backups.models import Backup
+from aegis_web.backups.packing import SEALED
 from aegis_web.config import settings
 from aegis_web.errors import AegisError, NotFound
 from aegis_web.extensions import db
@@ -33,6 +34,11 @@ class BackupRow:
     seconds: float
     made_by: str
     run_id: int | None
+    origin: str  # "made", "uploaded" or "safety"
+    proven_at: datetime | None  # when it was last restored into a scratch database
+    proof_seconds: float | None
+    proof_error: str | None  # why it is no good; None: it is, or nobody has tried
+    encrypted: bool
     problem: str | None  # why it cannot be downloaded; None when its file is there
 
 
@@ -123,6 +129,11 @@ def row_of(backup: Backup, size_bytes: int | None) -> BackupRow:
         seconds=backup.seconds,
         made_by=backup.made_by,
         run_id=backup.run_id,
+        origin=backup.origin,
+        proven_at=backup.proven_at,
+        proof_seconds=backup.proof_seconds,
+        proof_error=backup.proof_error,
+        encrypted=backup.file_name.endswith(SEALED),
         problem=problem,
     )
 

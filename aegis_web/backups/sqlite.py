@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from aegis_web.backups.copies import REVISIONS, Snapshot, Watch, own_tables, require_same
+from aegis_web.backups.copies import Snapshot, Unusable, Watch, read_snapshot, require_same
 from aegis_web.database import BUSY_SECONDS
 from aegis_web.errors import AegisError
 
@@ -24,44 +24,53 @@ def copy(source: Path, target: Path, watch: Watch) -> Snapshot:
 
     Raises: AegisError when the disk is full or the source cannot be read; Stopped.
     """
-    with plain_errors(target.parent), closing(open_to_read(source)) as live:
-        live.execute("BEGIN")
-        snapshot = read_snapshot(live)  # the first read fixes the instant
-        require_room(size_of(live), target.parent)
-        with closing(sqlite3.connect(target, isolation_level=None)) as made:
-            made.execute("PRAGMA journal_mode=OFF")  # an unfinished copy is thrown away
-            made.execute("PRAGMA synchronous=OFF")  # the file is flushed once, when it is whole
-            live.backup(
-                made,
-                pages=STEP_PAGES,
-                progress=lambda _, left, total: watch.step(total - left, total, "pages copied"),
-            )
+    with plain_errors(target.parent):
+        with closing(open_to_read(source)) as live:
+            live.execute("BEGIN")
+            snapshot = what_it_holds(live)  # the first read fixes the instant
+            require_room(size_of(live), target.parent)
+            with closing(sqlite3.connect(target, isolation_level=None)) as made:
+                made.execute("PRAGMA journal_mode=OFF")  # an unfinished copy is thrown away
+                made.execute("PRAGMA synchronous=OFF")  # what is packed from it is flushed
+                live.backup(
+                    made,
+                    pages=STEP_PAGES,
+                    progress=lambda _, left, total: watch.step(total - left, total, "pages copied"),
+                )
         with closing(sqlite3.connect(target, isolation_level=None)) as made:
             made.execute("PRAGMA journal_mode=DELETE")  # one file that opens anywhere, no -wal
+        with closing(sqlite3.connect(source, isolation_level=None, timeout=0)) as live:
+            # The log could not be emptied while the copy read; one who is in the way does it later.
+            live.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return snapshot
 
 
-def check(target: Path, wanted: Snapshot, watch: Watch) -> None:
-    """Refuse the copy `target` unless it is intact and holds what `wanted` says.
+def check(target: Path, wanted: Snapshot | None, watch: Watch) -> Snapshot:
+    """Refuse the copy `target` unless it is intact and holds what `wanted` says; what it holds.
 
-    Raises: AegisError; Stopped.
+    Raises: Unusable; Stopped.
     """
     with plain_errors(target.parent), closing(open_to_read(target, "immutable=1")) as made:
         size = target.stat().st_size
-        watch.step(size, size, "bytes copied, now checked")
+        watch.step(size, size, "bytes unpacked, now checked")
         made.set_progress_handler(watch.asked_to_stop, CHECK_STEPS)
         try:
             verdict = made.execute("PRAGMA integrity_check(1)").fetchone()[0]
-            found = read_snapshot(made)
+            if verdict != "ok":
+                raise Unusable(f"It is damaged ({verdict}): check the disk, then back up again.")
+            orphan = made.execute("PRAGMA foreign_key_check").fetchone()
+            if orphan:
+                raise Unusable(
+                    f"A row of its table {orphan[0]} refers to one of {orphan[2]} that is not "
+                    "there: take another backup, and check the ledger."
+                )
+            found = what_it_holds(made)
         except sqlite3.OperationalError:
             watch.step(size, size, "not checked")  # an interrupted check was asked to stop
             raise
-    if verdict != "ok":
-        raise AegisError(
-            f"the copy is damaged ({verdict}), so it is not kept: check the disk, and check the "
-            "database with PRAGMA integrity_check"
-        )
-    require_same(wanted, found)
+    if wanted is not None:
+        require_same(wanted, found)
+    return found
 
 
 def open_to_read(file: Path, options: str = "") -> sqlite3.Connection:
@@ -70,19 +79,16 @@ def open_to_read(file: Path, options: str = "") -> sqlite3.Connection:
     return sqlite3.connect(address, uri=True, isolation_level=None, timeout=BUSY_SECONDS)
 
 
-def read_snapshot(connection: sqlite3.Connection) -> Snapshot:
+def opened_to_read(file: Path) -> closing[sqlite3.Connection]:
+    """A connection to a file that nobody changes, closed at the end of the block."""
+    return closing(open_to_read(file, "immutable=1"))
+
+
+def what_it_holds(connection: sqlite3.Connection) -> Snapshot:
     """What the connection sees."""
-    there = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
-    counts = {
-        name: connection.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0]  # noqa: S608
-        for name in own_tables()
-        if name in there
-    }
-    revision = None
-    if REVISIONS in there:
-        row = connection.execute(f"SELECT version_num FROM {REVISIONS}").fetchone()  # noqa: S608
-        revision = row and row[0]
-    return Snapshot(f"SQLite {sqlite3.sqlite_version}", revision, counts)
+    tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+    there = {name for (name,) in tables}
+    return read_snapshot(connection, f"SQLite {sqlite3.sqlite_version}", there)
 
 
 def size_of(connection: sqlite3.Connection) -> int:

@@ -5,9 +5,10 @@ from flask import Flask
 
 def init_app(app: Flask) -> None:
     """Add the product's command groups to `app`."""
-    from aegis_web.cli import accounts, audit, jobs, services
+    from aegis_web.cli import accounts, audit, backups, jobs, services
 
     app.cli.add_command(services.group)
     app.cli.add_command(jobs.group)
     app.cli.add_command(audit.group)
+    app.cli.add_command(backups.group)
     app.cli.add_command(accounts.group)

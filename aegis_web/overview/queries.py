@@ -38,6 +38,7 @@ MOST_COUNTED = 1000  # beyond that a number is "1000+": counting has an end
 SOON = timedelta(hours=1)
 DAY_HOURS = 24
 BACKUP_DUE = timedelta(hours=26)  # the daily backup, and two hours for it
+PROOF_DUE = timedelta(hours=1)  # after which nobody is proving a backup any more
 BUILT_IN = "aegis_web.services."
 
 
@@ -112,11 +113,20 @@ class Day:
 
 
 @dataclass(frozen=True)
+class Unproven:
+    """A backup on which nobody should rely."""
+
+    made_at: datetime
+    problem: str | None  # what came out of its proof; None: it never came to an end
+
+
+@dataclass(frozen=True)
 class Overview:
     """All that the first page says."""
 
     engine: EngineHealth
     backup_overdue: bool
+    unproven: Unproven | None  # the newest backup, where it is no good
     last_backup_at: datetime | None
     troubles: tuple[Trouble, ...]
     more_troubles: bool
@@ -137,6 +147,7 @@ def overview(settings: Settings) -> Overview:
         engine=engine_health(),
         backup_overdue=settings.persistent and backup_overdue(last_backup_at, now),
         last_backup_at=last_backup_at,
+        unproven=unproven_backup(now),
         troubles=troubles[:SHOWN_TROUBLES],
         more_troubles=len(troubles) > SHOWN_TROUBLES,
         running=running_now(SHOWN),
@@ -258,11 +269,26 @@ def last_day(now: datetime) -> Day:
 
 
 def newest_backup_at() -> datetime | None:
-    """When the newest backup was made."""
+    """When the newest proven backup was made."""
     made_at: datetime | None = db.session.scalar(
-        select(Backup.made_at).order_by(Backup.made_at.desc()).limit(1)
+        select(Backup.made_at)
+        .where(Backup.proven_at.is_not(None))
+        .order_by(Backup.made_at.desc())
+        .limit(1)
     )
     return made_at
+
+
+def unproven_backup(now: datetime) -> Unproven | None:
+    """The newest backup, if its proof failed or never came."""
+    newest = db.session.execute(
+        select(Backup.made_at, Backup.proven_at, Backup.proof_error).order_by(Backup.id.desc())
+    ).first()
+    if newest is None or newest.proven_at is not None:
+        return None
+    if newest.proof_error is None and now - newest.made_at < PROOF_DUE:
+        return None
+    return Unproven(newest.made_at, newest.proof_error)
 
 
 def backup_overdue(last_backup_at: datetime | None, now: datetime) -> bool:

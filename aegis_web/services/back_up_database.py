@@ -7,7 +7,8 @@ from pydantic import Field
 
 from aegis_web.audit.models import SYSTEM, Actor
 from aegis_web.backups.actions import back_up, facts_of, keep_newest
-from aegis_web.backups.copies import UNWATCHED, Stopped, Watch
+from aegis_web.backups.copies import Stopped, watch_of
+from aegis_web.backups.proving import prove
 from aegis_web.config import settings
 from aegis_web.context import RunContext, running
 from aegis_web.language import N_
@@ -25,31 +26,30 @@ def back_up_database(
 ) -> dict[str, Any] | None:
     """Back up the database.
 
-    Copies the whole database as it is at one instant while work goes on, reads the copy back and
-    compares it, and only then counts it as a backup. Afterwards the oldest ones are deleted.
+    Copies the whole database as it is at one instant while work goes on, restores the copy into a
+    scratch database and compares it: only then it is proven. Afterwards the oldest are deleted.
 
     Args:
         keep: How many of the newest backups to keep; empty: as AEGIS_KEEP_BACKUPS says.
     """
     run = running.get(None)
     actor = Actor(run.requested_by) if run and run.requested_by else SYSTEM
+    watch = watch_of(run)
     try:
         backup = back_up(
-            actor,
-            made_by=_maker(run),
-            run_id=run.run_id if run else None,
-            watch=Watch(run.progress, run.stop_requested) if run else UNWATCHED,
+            actor, made_by=_maker(run), run_id=run.run_id if run else None, watch=watch
         )
+        log.info(
+            "%s, %s bytes in %.1f s, SHA-256 %s",
+            backup.file_name,
+            f"{backup.size_bytes:,}",
+            backup.seconds,
+            backup.sha256,
+        )
+        log.info("Proven in %.1f s", prove(backup.id, actor, watch))
     except Stopped as stopped:
         log.warning("Stopped: %s", stopped)
         return None
-    log.info(
-        "%s, %s bytes in %.1f s, SHA-256 %s",
-        backup.file_name,
-        f"{backup.size_bytes:,}",
-        backup.seconds,
-        backup.sha256,
-    )
     deleted = keep_newest(keep or settings().keep_backups, actor)
     for name in deleted:
         log.info("Deleted the old backup %s", name)

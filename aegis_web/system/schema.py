@@ -8,13 +8,17 @@ another schema refuses to start.
 from functools import cache
 
 from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from flask import current_app
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from aegis_web.config import Settings
-from aegis_web.errors import AegisError, ConfigError
+from aegis_web.database import Model
+from aegis_web.errors import AegisError, ConfigError, NotFound
 from aegis_web.extensions import db
 
 CURES = {
@@ -48,6 +52,26 @@ def revisions() -> tuple[str | None, str | None]:
 def scripts() -> ScriptDirectory:
     """The migrations of this release."""
     return read_scripts(current_app.extensions["migrate"].directory)
+
+
+def build(connection: Connection, revision: str) -> None:
+    """Make the tables of `revision` where `connection` makes tables, or bring them up to it.
+
+    Commits nothing. Raises: NotFound when this release does not know the revision.
+    """
+    script = scripts()
+    try:
+        script.get_revision(revision)
+    except CommandError as error:
+        raise NotFound(f"this release does not know the schema {revision}") from error
+    context = EnvironmentContext(
+        Config(), script, fn=lambda current, _: script._upgrade_revs(revision, current)
+    )
+    with context:
+        context.configure(
+            connection=connection, target_metadata=Model.metadata, render_as_batch=True
+        )
+        context.run_migrations()
 
 
 @cache

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import zstandard
 from flask import Flask
 from sqlalchemy.orm import Session
 
@@ -76,3 +77,10 @@ def stored(app: Flask) -> list[Backup]:
         found: list[Backup] = db.session.query(Backup).order_by(Backup.id).all()
         db.session.close()
     return found
+
+
+def plain(file: Path, target: Path) -> Path:
+    """The backup `file` as it was before it was compressed."""
+    with file.open("rb") as packed, target.open("wb") as written:
+        zstandard.ZstdDecompressor().copy_stream(packed, written)
+    return target

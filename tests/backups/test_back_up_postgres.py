@@ -1,20 +1,25 @@
 """Copying a PostgreSQL database: the client found or asked for, the dump read back."""
 
+import hashlib
 import subprocess
 from pathlib import Path
 
 import psycopg
 import pytest
+import zstandard
 from flask import Flask
 from sqlalchemy import make_url
 
 from aegis_web.audit.models import SYSTEM
-from aegis_web.backups import actions, postgres
+from aegis_web.backups import postgres
 from aegis_web.backups.actions import back_up
-from aegis_web.backups.copies import Stopped, Watch
+from aegis_web.backups.copies import Stopped, Unusable, Watch
+from aegis_web.backups.models import Backup
+from aegis_web.backups.proving import prove
 from aegis_web.config import Settings
 from aegis_web.errors import AegisError
-from tests.backups.conftest import stored
+from aegis_web.extensions import transaction
+from tests.backups.conftest import plain, stored
 from tests.support.applications import MakeApp
 from tests.support.databases import Postgres
 
@@ -59,7 +64,12 @@ def files(folder: Path) -> list[str]:
 
 @pytest.mark.usefixtures("postgres_client")
 def test_it_makes_a_dump_that_restores_with_the_same_rows(
-    pg_app: Flask, pg_dir: Path, pg_url: str, postgres: Postgres, empty_pg_url: str
+    pg_app: Flask,
+    pg_dir: Path,
+    pg_url: str,
+    postgres: Postgres,
+    empty_pg_url: str,
+    tmp_path: Path,
 ) -> None:
     with psycopg.connect(pg_url) as connection:
         insert = "INSERT INTO audit (at, actor, action, subject) VALUES (1, %s, 'x', 'x')"
@@ -67,14 +77,16 @@ def test_it_makes_a_dump_that_restores_with_the_same_rows(
         connection.cursor().executemany(insert, [(actor,) for actor in actors])
     with pg_app.app_context():
         backup = back_up(SYSTEM)
-    file = pg_dir / backup.file_name
+    packed = pg_dir / backup.file_name
+    file = plain(packed, tmp_path / "plain")
     restore = [postgres.bin / "pg_restore", "--dbname", empty_pg_url, "--no-owner", file]
     subprocess.run(restore, check=True)
     with psycopg.connect(empty_pg_url) as connection:
         found = connection.execute("SELECT actor FROM audit ORDER BY id").fetchall()
         assert [actor for (actor,) in found] == actors
-    assert file.stat().st_mode & 0o777 == 0o600
-    assert (stored(pg_app)[0].database, file.suffix) == (backup.database, ".dump")
+    assert packed.stat().st_mode & 0o777 == 0o600
+    assert stored(pg_app)[0].database == backup.database
+    assert packed.name.endswith(".dump.zst")
     assert backup.database.startswith("PostgreSQL 1")
 
 
@@ -90,8 +102,9 @@ def test_it_sees_one_instant_under_writers(pg_app: Flask, pg_dir: Path, pg_url: 
             )
 
     with pg_app.app_context():
-        back_up(SYSTEM, watch=Watch(report=write, asked_to_stop=lambda: False))
-    assert "bytes written" in written  # while pg_dump ran; the copy was found equal all the same
+        backup = back_up(SYSTEM, watch=Watch(report=write, asked_to_stop=lambda: False))
+        assert "bytes packed" in written  # while pg_dump ran
+        prove(backup.id, SYSTEM)
 
 
 @pytest.mark.usefixtures("postgres_client")
@@ -103,44 +116,36 @@ def test_a_stop_ends_pg_dump_and_leaves_nothing(pg_app: Flask, pg_dir: Path) -> 
 
 
 @pytest.mark.usefixtures("postgres_client")
-@pytest.mark.parametrize("kept_bytes", [0, 100, 20_000])
-def test_a_dump_cut_short_is_refused(
-    pg_app: Flask, pg_dir: Path, monkeypatch: pytest.MonkeyPatch, kept_bytes: int
+def test_a_dump_cut_short_is_found(pg_app: Flask, pg_dir: Path) -> None:
+    with pg_app.app_context():
+        backup = back_up(SYSTEM)
+    file = pg_dir / backup.file_name
+    content = zstandard.decompress(file.read_bytes(), max_output_size=10**7)
+    for kept_bytes in (0, 100, 20_000):
+        packed = zstandard.compress(content[:kept_bytes])
+        file.write_bytes(packed)
+        with pg_app.app_context(), transaction() as session:
+            row = session.get_one(Backup, backup.id)
+            row.sha256 = hashlib.sha256(packed).hexdigest()
+        with pg_app.app_context(), pytest.raises(Unusable, match=r"take another|cannot read"):
+            prove(backup.id, SYSTEM)
+        assert stored(pg_app)[0].proof_error
+
+
+def test_a_pg_dump_that_cannot_be_used_is_named_with_the_cure(
+    pg_app: Flask, no_client: Path, postgres: Postgres, caplog: pytest.LogCaptureFixture
 ) -> None:
-    checked = postgres.check
-
-    def cut_first(target: actions.FileIO, *rest: object) -> None:
-        target.truncate(kept_bytes)
-        checked(target, *rest)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(actions.postgres, "check", cut_first)
-    with pg_app.app_context(), pytest.raises(AegisError, match="not kept"):
-        back_up(SYSTEM)
-    assert files(pg_dir) == []
-    assert stored(pg_app) == []
-
-
-def test_without_pg_dump_it_says_what_to_install(
-    pg_app: Flask, pg_dir: Path, no_client: Path
-) -> None:
-    with pg_app.app_context(), pytest.raises(AegisError) as caught:
-        back_up(SYSTEM)
-    assert "no pg_dump is installed here" in str(caught.value)
-    assert "apt-get install postgresql-client-" in str(caught.value)
-    assert files(pg_dir) == []
-
-
-def test_a_pg_dump_older_than_the_server_is_named_with_both_versions(
-    pg_app: Flask, no_client: Path, postgres: Postgres
-) -> None:
-    add_client(no_client, "9.6.24")
     with psycopg.connect(postgres.url("postgres")) as connection:
         server = str(connection.execute("SHOW server_version").fetchone()[0])  # type: ignore[index]
-    with pg_app.app_context(), pytest.raises(AegisError) as caught:
+    with pg_app.app_context():
         back_up(SYSTEM)
-    assert "pg_dump 9.6 in " in str(caught.value)
-    assert f"PostgreSQL {server.split()[0]}" in str(caught.value)
-    assert f"postgresql-client-{server.split('.')[0]}" in str(caught.value)
+    assert "no pg_dump is installed here" in caplog.text
+    assert f"apt-get install postgresql-client-{server.split('.')[0]}" in caplog.text
+    add_client(no_client, "9.6.24")
+    with pg_app.app_context():
+        back_up(SYSTEM)
+    assert "pg_dump 9.6 in " in caplog.text
+    assert f"PostgreSQL {server.split()[0]}" in caplog.text
 
 
 def test_the_newest_of_several_clients_is_taken(

@@ -1,5 +1,6 @@
 """Copying a SQLite database: consistent under writers, checked, and never half there."""
 
+import fcntl
 import hashlib
 import json
 import os
@@ -12,6 +13,7 @@ from collections import namedtuple
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,11 +22,11 @@ from flask import Flask
 from aegis_web.audit.models import SYSTEM, Actor, AuditEntry
 from aegis_web.backups import sqlite
 from aegis_web.backups.actions import back_up
-from aegis_web.backups.copies import Snapshot, Stopped, Watch, require_same
+from aegis_web.backups.copies import Snapshot, Stopped, Unusable, Watch, require_same
 from aegis_web.config_values import sqlite_path
 from aegis_web.errors import AegisError
 from aegis_web.extensions import db
-from tests.backups.conftest import stored
+from tests.backups.conftest import plain, stored
 from tests.support.applications import MakeApp
 from tests.support.environment import process_environment
 
@@ -70,16 +72,18 @@ def count(file: Path, table: str) -> int:
 
 
 def files(folder: Path) -> list[str]:
-    return sorted(entry.name for entry in folder.iterdir()) if folder.exists() else []
+    if not folder.exists():
+        return []
+    return sorted(entry.name for entry in folder.iterdir() if entry.suffix != ".json")
 
 
 def test_it_makes_a_copy_that_sqlite_opens_with_the_same_rows(
-    app: Flask, database: Path, backup_dir: Path
+    app: Flask, database: Path, backup_dir: Path, tmp_path: Path
 ) -> None:
     fill(database, 1)
     with app.app_context():
         backup = back_up(Actor("alice@example.org"))
-    file = backup_dir / backup.file_name
+    file = plain(backup_dir / backup.file_name, tmp_path / "plain")
     with opened(file) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         copied = connection.execute("SELECT id, actor, after FROM audit ORDER BY id").fetchall()
@@ -103,6 +107,11 @@ def test_it_writes_down_what_it_made(app: Flask, backup_dir: Path) -> None:
     assert row.seconds > 0
     assert (entry.actor, entry.subject) == ("alice@example.org", f"backup:{row.id}")
     assert entry.after["sha256"] == row.sha256
+    manifest = json.loads((backup_dir / f"{backup.file_name}.json").read_text())
+    assert manifest["sha256"] == row.sha256
+    assert manifest["rows"]["alembic_version"] == 1
+    assert manifest["newest_run"] is None
+    assert manifest["keys"]["backup"] is None
 
 
 def test_only_its_owner_may_read_the_folder_and_the_file(app: Flask, backup_dir: Path) -> None:
@@ -118,12 +127,12 @@ def test_the_copy_is_one_file_that_opens_on_a_read_only_disk(
     with app.app_context():
         backup = back_up(SYSTEM)
     assert files(backup_dir) == [backup.file_name]
-    header = (backup_dir / backup.file_name).read_bytes()[:20]
+    header = plain(backup_dir / backup.file_name, tmp_path / "plain").read_bytes()[:20]
     assert header[18:20] == b"\x01\x01"  # not WAL, which needs to write files beside it
 
 
 def test_it_sees_one_instant_and_never_starts_again_under_a_hard_writer(
-    app: Flask, database: Path, backup_dir: Path
+    app: Flask, database: Path, backup_dir: Path, tmp_path: Path
 ) -> None:
     fill(database, 12)
     with opened(database) as connection, connection:
@@ -147,7 +156,7 @@ def test_it_sees_one_instant_and_never_starts_again_under_a_hard_writer(
     assert lefts == sorted(lefts, reverse=True)  # starting again, it would rise
     assert len(lefts) > 5
     assert count(database, "audit") == rows + len(lefts) + 1  # nobody waited; and backup.make
-    with opened(backup_dir / backup.file_name) as copy:
+    with opened(plain(backup_dir / backup.file_name, tmp_path / "plain")) as copy:
         assert copy.execute("SELECT count(*) FROM audit").fetchone() == (rows,)
         assert copy.execute("SELECT count(*) FROM audit WHERE actor <> 'x'").fetchone() == (0,)
 
@@ -177,20 +186,20 @@ def test_a_kill_midway_leaves_nothing_that_counts(
     assert [name.endswith(".partial") for name in files(backup_dir)] == [True]
 
 
-def test_the_next_backup_sweeps_what_a_killed_one_left_a_day_ago(
-    app: Flask, backup_dir: Path
-) -> None:
+def test_the_next_backup_sweeps_what_a_killed_one_left(app: Flask, backup_dir: Path) -> None:
     backup_dir.mkdir(mode=0o700)
     old = backup_dir / "aegis-20260101T000000.000000Z-0123456789ab.sqlite3.partial"
     young = backup_dir / "aegis-20260101T000000.000000Z-0123456789ac.sqlite3.partial"
     foreign = backup_dir / "holiday.partial"
-    for file in (old, young, foreign):
+    busy = backup_dir / "aegis-20260101T000000.000000Z-0123456789ad.sqlite3.zst.partial"
+    for file in (old, young, foreign, busy):
         file.write_text("x")
-    for file in (old, foreign):
+    for file in (old, foreign, busy):
         os.utime(file, (1, 1))
-    with app.app_context():
+    with busy.open() as held, app.app_context():
+        fcntl.flock(held, fcntl.LOCK_EX)  # its maker lives
         backup = back_up(SYSTEM)
-    assert files(backup_dir) == sorted([young.name, foreign.name, backup.file_name])
+    assert files(backup_dir) == sorted([young.name, foreign.name, busy.name, backup.file_name])
 
 
 def test_a_stop_leaves_nothing(app: Flask, database: Path, backup_dir: Path) -> None:
@@ -272,9 +281,16 @@ def test_a_copy_of_another_database_is_refused(app: Flask, database: Path, tmp_p
 
 
 def test_a_copy_with_another_schema_is_refused() -> None:
-    wanted = Snapshot("SQLite 3", "0002", {"jobs": 1})
-    with pytest.raises(AegisError, match="the schema is 0001, not 0002"):
-        require_same(wanted, Snapshot("SQLite 3", "0001", {"jobs": 1}))
+    wanted = Snapshot("SQLite 3", "0002", {"jobs": 1}, (7, 1, None, 2), {"jobs": "aa"})
+    for change, problem in (
+        ({"revision": "0001"}, "the schema is 0001, not 0002"),
+        ({"rows": {}}, "table jobs has 0 rows, not 1"),
+        ({"newest_run": (6, 1, None, 2)}, "its newest run is"),
+        ({"samples": {"jobs": "bb"}}, "rows of table jobs have other values"),
+    ):
+        with pytest.raises(Unusable, match=problem):
+            require_same(wanted, replace(wanted, **change))
+    require_same(wanted, replace(wanted, database="SQLite 4"))
 
 
 def test_a_missing_database_is_not_made_anew(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from aegis_web.engine.scheduler import start_engine
 from aegis_web.extensions import db, transaction
 from aegis_web.jobs.models import Job, JobState
 from aegis_web.runs.models import Run, RunDetails, RunLog, RunStatus
-from tests.backups.conftest import stored
+from tests.backups.conftest import plain, stored
 from tests.support.applications import MakeApp, signed_in
 from tests.support.clocks import wait_until
 
@@ -66,7 +66,9 @@ def test_where_nothing_is_kept_there_is_no_such_job(make_app: MakeApp) -> None:
     assert app.extensions["aegis.registry"].find("back_up_database") is None
 
 
-def test_back_up_now_makes_a_backup_with_log_and_result(running_app: Flask) -> None:
+def test_back_up_now_makes_a_proven_backup_with_log_and_result(
+    running_app: Flask, tmp_path: Path
+) -> None:
     registry = running_app.extensions["aegis.registry"]
     with running_app.app_context():
         run_id = request_backup(ALICE, registry, KEY) or 0
@@ -75,6 +77,7 @@ def test_back_up_now_makes_a_backup_with_log_and_result(running_app: Flask) -> N
     run = wait_until(lambda: ended(running_app, run_id))
     assert (run.status, run.error) == (RunStatus.SUCCEEDED, None)
     backup = stored(running_app)[0]
+    assert backup.proven_at is not None
     assert (backup.run_id, backup.made_by) == (run_id, ALICE.name)
     with running_app.app_context():
         details = db.session.get_one(RunDetails, run_id)
@@ -84,7 +87,7 @@ def test_back_up_now_makes_a_backup_with_log_and_result(running_app: Flask) -> N
     assert pieces
     settings: Settings = running_app.extensions["aegis.settings"]
     file: Path = settings.backup_dir / backup.file_name
-    with closing(sqlite3.connect(file)) as connection:
+    with closing(sqlite3.connect(plain(file, tmp_path / "plain"))) as connection:
         keys = {key for (key,) in connection.execute("SELECT key FROM jobs")}
     assert JOB_KEY in keys
 

@@ -17,7 +17,7 @@ from aegis_web.backups.queries import PAGE_ROWS
 from aegis_web.extensions import db, transaction
 from aegis_web.jobs.models import Job, JobState
 from aegis_web.runs.models import Kind, Run, RunDetails, RunStatus
-from tests.backups.conftest import MakeBackup, stored
+from tests.backups.conftest import MakeBackup, plain, stored
 from tests.support.applications import Browser, MakeApp, signed_in
 
 NIGHT = datetime(2026, 3, 10, 2, 0, tzinfo=UTC)
@@ -198,10 +198,10 @@ def test_a_download_is_the_file_and_opens_in_sqlite(
     assert answer.content_length == backup.size_bytes == len(answer.data)
     assert answer.headers["Content-Disposition"] == f"attachment; filename={backup.file_name}"
     assert answer.headers["Cache-Control"] == "no-store"
-    file = tmp_path / "downloaded.sqlite3"
+    file = tmp_path / "downloaded.sqlite3.zst"
     file.write_bytes(answer.data)
     answer.close()
-    with closing(sqlite3.connect(file)) as connection:
+    with closing(sqlite3.connect(plain(file, tmp_path / "plain"))) as connection:
         found = connection.execute("SELECT email FROM accounts").fetchall()
     assert found == [("alice@example.org",)]
 

@@ -135,7 +135,7 @@ def test_without_an_engine_it_says_so_in_red(app: Flask, admin: Browser) -> None
 # --- backup -----------------------------------------------------------------------------------
 
 
-def back_up(app: Flask, hours_ago: float) -> None:
+def back_up(app: Flask, hours_ago: float, **facts: object) -> None:
     at = utc_now() - timedelta(hours=hours_ago)
     with app.app_context(), transaction() as session:
         session.add(
@@ -147,11 +147,12 @@ def back_up(app: Flask, hours_ago: float) -> None:
                 made_at=at,
                 seconds=1,
                 made_by="x",
+                **{"proven_at": at, **facts},
             )
         )
 
 
-WARNING = "No backup in the last 26 hours"
+WARNING = "No proven backup in the last 26 hours"
 
 
 def test_a_missing_backup_is_noticed_after_the_first_day(app: Flask, admin: Browser) -> None:
@@ -161,6 +162,21 @@ def test_a_missing_backup_is_noticed_after_the_first_day(app: Flask, admin: Brow
     assert WARNING in admin.get("/").text
     back_up(app, hours_ago=1)
     assert WARNING not in admin.get("/").text
+
+
+def test_a_newest_backup_that_is_no_good_is_red(app: Flask, admin: Browser) -> None:
+    add_job(app)
+    back_up(app, hours_ago=2)
+    unproven = "The newest backup is not proven"
+    assert unproven not in admin.get("/").text
+    back_up(app, hours_ago=0.5, proven_at=None)  # its proof may still come
+    assert unproven not in admin.get("/").text
+    back_up(app, hours_ago=0.4, proven_at=None, proof_error="<b>cut short")
+    page = admin.get("/").text
+    assert unproven in page
+    assert "&lt;b&gt;cut short" in page
+    back_up(app, hours_ago=1.5, proven_at=None)
+    assert "never came to an end" in admin.get("/").text
 
 
 def test_an_old_installation_without_any_backup_is_warned(app: Flask, admin: Browser) -> None:
