@@ -11,7 +11,7 @@ def upgrade() -> None:
     with op.batch_alter_table("backups") as batch:
         batch.add_column(sa.Column("origin", sa.String(), nullable=False, server_default="made"))
         batch.add_column(sa.Column("proven_at", sa.BigInteger()))
-        batch.add_column(sa.Column("proof_seconds", sa.Float()))
+        batch.add_column(sa.Column("proof_seconds", sa.Double()))
         batch.add_column(sa.Column("proof_error", sa.String()))
         batch.add_column(sa.Column("manifest", sa.JSON()))
         batch.add_column(sa.Column("contents", sa.JSON()))
