@@ -129,10 +129,13 @@ def is_sqlite(scratch: Partial) -> bool:
 
 
 @contextmanager
-def restored(plain: BufferedReader, wanted: Snapshot | None, watch: Watch) -> Iterator[Connection]:
+def restored(
+    plain: BufferedReader, wanted: Snapshot | None, watch: Watch, *, keep: bool = False
+) -> Iterator[Connection]:
     """A connection whose own schema holds what a copy of PostgreSQL does.
 
     Nobody else ever sees it: it vanishes with the connection's transaction, however that ends.
+    Only with `keep` is that committed; the schema is then to be dropped before.
     Raises: Unusable; Stopped.
     """
     engine = db.engines[WRITE]
@@ -153,7 +156,8 @@ def restored(plain: BufferedReader, wanted: Snapshot | None, watch: Watch) -> It
         plain.seek(0)
         archive.load(connection, plain, watch)
         yield connection
-        work.rollback()
+        if not keep:
+            work.rollback()
 
 
 def build(connection: Connection, revision: str) -> None:

@@ -71,6 +71,7 @@ class Reason(StrEnum):
     SKIPPED_ONCE = "skipped_once"
     QUEUE_FULL = "queue_full"
     REPLACED = "replaced"
+    RESTORED = "restored"
 
 
 REASON_SENTENCES = {
@@ -90,6 +91,7 @@ REASON_SENTENCES = {
     Reason.SKIPPED_ONCE: N_("Somebody asked to skip this one fire time."),
     Reason.QUEUE_FULL: N_("Too many runs were waiting already."),
     Reason.REPLACED: N_("The next run of this job took its place."),
+    Reason.RESTORED: N_("A backup was restored, and what was due before that does not run."),
 }
 
 
