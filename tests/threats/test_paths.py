@@ -89,7 +89,7 @@ def tree(folder: Path) -> set[str]:
 def test_what_is_planted_is_neither_read_nor_is_its_target_deleted(
     admin: Browser, folder: Path, plant: str
 ) -> None:
-    (file,) = folder.glob("aegis-*")
+    (file,) = folder.glob("aegis-*.zst")
     file.unlink()
     outside = folder.parent / "canary"
     (os.symlink if plant == "symlink" else os.link)(outside, file)

@@ -26,10 +26,12 @@ SOURCES = sorted(
 OURS = "the engine's own SQL of constants; values travel as parameters"
 TABLES = "table names come from the schema of the copy itself, not from a request"
 ALLOWED = {
+    ("aegis_web/backups/archive.py", "SQL put together"): TABLES,
+    ("aegis_web/backups/copies.py", "SQL put together"): TABLES,
     ("aegis_web/backups/folder.py", "== on hexdigest"): "a checksum of a file, which is no secret",
     ("aegis_web/backups/folder.py", "== on sha256"): "the same",
-    ("aegis_web/backups/postgres.py", "SQL put together"): TABLES,
-    ("aegis_web/backups/sqlite.py", "SQL put together"): TABLES,
+    ("aegis_web/backups/merging.py", "SQL put together"): TABLES,
+    ("aegis_web/backups/proving.py", "== on sha256"): "the same",
     ("aegis_web/discovery.py", "import_module of a variable"): "modules that a setting names",
     ("aegis_web/engine/pool/guardian.py", "import_module of a variable"): "sent by its own parent",
     ("aegis_web/engine/scheduler.py", "import_module of a variable"): "modules of a setting",
