@@ -3,9 +3,10 @@
 import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -50,39 +51,66 @@ def back_up(
     """
     config = settings()
     require_kept_database(config)
-    made_at, began = utc_now(), monotonic()
+    began = Began(utc_now(), monotonic())
     with writing_to(config.backup_dir) as folder, copied(folder, config, watch) as copy:
-        kind, snapshot, source, total = copy
-        sealed = packing.SEALED if config.backup_keys else ""
-        name = new_name(made_at, f"{kind}{packing.SUFFIX}{sealed}")
-        with folder.partial(name) as partial, folder.partial(name + MANIFEST) as beside:
-            packing.pack(source, partial, config.backup_keys, watch, total)
-            partial.flush()
-            seconds = round(monotonic() - began, 3)
-            manifest = manifest_of(
-                snapshot,
-                config,
-                file=name,
-                size_bytes=partial.size_bytes,
-                sha256=partial.sha256,
-                made_at=made_at,
-                seconds=seconds,
-            )
-            beside.write(as_text(manifest))
-            beside.flush()
-            backup = Backup(
-                file_name=name,
-                database=snapshot.database,
-                size_bytes=partial.size_bytes,
-                sha256=partial.sha256,
-                made_at=made_at,
-                seconds=seconds,
-                made_by=made_by or actor.name,
-                run_id=run_id,
-                origin=origin,
-                manifest=manifest,
-            )
-            write_down(backup, (beside, partial), actor)
+        return store(folder, copy, actor, began, watch, made_by, run_id, origin)
+
+
+class Began(NamedTuple):
+    """When the making of a backup began."""
+
+    at: datetime
+    clock: float  # monotonic seconds
+
+
+class Copy(NamedTuple):
+    """A copy of a database that is being read."""
+
+    kind: str  # the suffix of its name
+    snapshot: Snapshot
+    source: Reads
+    size_bytes: int | None  # None: not known before the end
+
+
+def store(
+    folder: Folder, copy: Copy, actor: Actor, began: Began, watch: Watch,
+    made_by: str | None, run_id: int | None, origin: str,
+) -> Backup:  # fmt: skip
+    """Pack a copy into a file with its manifest, and write it down.
+
+    Raises: AegisError; OSError; Stopped. Nothing is then kept.
+    """
+    config = settings()
+    sealed = packing.SEALED if config.backup_keys else ""
+    name = new_name(began.at, f"{copy.kind}{packing.SUFFIX}{sealed}")
+    with folder.partial(name) as partial, folder.partial(name + MANIFEST) as beside:
+        packing.pack(copy.source, partial, config.backup_keys, watch, copy.size_bytes)
+        partial.flush()
+        seconds = round(monotonic() - began.clock, 3)
+        manifest = manifest_of(
+            copy.snapshot,
+            config,
+            file=name,
+            size_bytes=partial.size_bytes,
+            sha256=partial.sha256,
+            made_at=began.at,
+            seconds=seconds,
+        )
+        beside.write(as_text(manifest))
+        beside.flush()
+        backup = Backup(
+            file_name=name,
+            database=copy.snapshot.database,
+            size_bytes=partial.size_bytes,
+            sha256=partial.sha256,
+            made_at=began.at,
+            seconds=seconds,
+            made_by=made_by or actor.name,
+            run_id=run_id,
+            origin=origin,
+            manifest=manifest,
+        )
+        write_down(backup, (beside, partial), actor)
     return backup
 
 
@@ -105,18 +133,16 @@ def writing_to(path: Path) -> Iterator[Folder]:
 
 
 @contextmanager
-def copied(
-    folder: Folder, config: Settings, watch: Watch
-) -> Iterator[tuple[str, Snapshot, Reads, int | None]]:
-    """The database as it is at one instant: its kind, what it holds, its bytes, and how many."""
+def copied(folder: Folder, config: Settings, watch: Watch) -> Iterator[Copy]:
+    """The database as it is at one instant."""
     if not config.database_url.startswith("sqlite"):
         with postgres.reading(db.engines[WRITE], watch) as (snapshot, kind, output):
-            yield kind, snapshot, output, None
+            yield Copy(kind, snapshot, output, None)
         return
     with folder.scratch("sqlite3") as scratch:
         snapshot = sqlite.copy(sqlite_path(config.database_url), scratch.path, watch)
         with scratch.read() as file:
-            yield "sqlite3", snapshot, file, scratch.path.stat().st_size
+            yield Copy("sqlite3", snapshot, file, scratch.path.stat().st_size)
 
 
 def require_kept_database(config: Settings) -> None:

@@ -115,16 +115,20 @@ def revision_in(file: BufferedReader) -> str:
     raise Unusable("It says nothing of its schema, so it was not made by this product.")
 
 
+def require_rows(file: BufferedReader) -> None:
+    """Raises: Unusable when `file` is no copy of PostgreSQL at all."""
+    if not file.peek(len(COPIED)).startswith((COPIED, DUMPED)):
+        raise Unusable("It is neither a SQLite database nor a copy of PostgreSQL: take another.")
+
+
 def lines_of(file: BufferedReader) -> Iterable[bytes]:
     """The lines of SQL in `file`.
 
     Raises: Unusable when it holds none.
     """
-    beginning = file.peek(len(COPIED))
-    if beginning.startswith(COPIED):
+    require_rows(file)
+    if file.peek(len(COPIED)).startswith(COPIED):
         return whole(file)
-    if not beginning.startswith(DUMPED):
-        raise Unusable("It is neither a SQLite database nor a copy of PostgreSQL: take another.")
     client = newest_client()
     if client is None:
         raise Unusable(

@@ -138,6 +138,7 @@ def restored(
     Only with `keep` is that committed; the schema is then to be dropped before.
     Raises: Unusable; Stopped.
     """
+    archive.require_rows(plain)
     engine = db.engines[WRITE]
     if engine.dialect.name != "postgresql":
         raise Unusable(

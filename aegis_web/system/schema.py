@@ -54,12 +54,12 @@ def scripts() -> ScriptDirectory:
     return read_scripts(current_app.extensions["migrate"].directory)
 
 
-def build(connection: Connection, revision: str) -> None:
+def build(connection: Connection, revision: str, script: ScriptDirectory | None = None) -> None:
     """Make the tables of `revision` where `connection` makes tables, or bring them up to it.
 
     Commits nothing. Raises: NotFound when this release does not know the revision.
     """
-    script = scripts()
+    script = script or scripts()
     try:
         script.get_revision(revision)
     except CommandError as error:

@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+import zstandard
 from playwright.sync_api import Page, expect
 
 from tests.browser.tour import change_job, create_job, run_now, set_up, sign_in
@@ -58,7 +59,8 @@ def test_the_tour(start_server: StartServer, page: Page, tmp_path: Path) -> None
     with page.expect_download() as download:
         link.first.click()
     copy = tmp_path / "backup.db"
-    download.value.save_as(copy)
+    with Path(download.value.path()).open("rb") as packed, copy.open("wb") as plain:
+        zstandard.ZstdDecompressor().copy_stream(packed, plain)
     with closing(sqlite3.connect(copy)) as database:
         names = [row[0] for row in database.execute("SELECT name FROM jobs ORDER BY id")]
         fires = database.execute("SELECT job_id, fire_at FROM runs WHERE fire_at IS NOT NULL")

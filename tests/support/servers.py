@@ -61,7 +61,7 @@ class Program:
     def gone(self) -> bool:
         return self.process.poll() is not None
 
-    def ends(self, seconds: float = 30) -> int:
+    def ends(self, seconds: float = 60) -> int:
         """Its exit status, once it has ended by itself."""
         return self.process.wait(seconds)
 

@@ -1,0 +1,96 @@
+"""Backups from elsewhere: what somebody uploads, or names on the command line.
+
+Such a file is read once, with distrust, and kept as a backup of our own making.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BufferedReader
+from pathlib import Path
+from time import monotonic
+
+from flask import current_app
+
+from aegis_web.audit.models import Actor
+from aegis_web.backups import postgres, rebuild, sqlite
+from aegis_web.backups.actions import Began, Copy, require_kept_database, store, writing_to
+from aegis_web.backups.copies import UNWATCHED, Unusable, Watch
+from aegis_web.backups.folder import Folder, Partial
+from aegis_web.backups.models import UPLOADED, Backup
+from aegis_web.backups.postgres import Chunks
+from aegis_web.backups.proving import is_sqlite, prove, restored, unpacked
+from aegis_web.clock import utc_now
+from aegis_web.config import settings
+from aegis_web.language import _
+
+LOOK_SECONDS = 0.2  # between two looks at the process that rebuilds
+
+
+def take_in(source: BufferedReader, actor: Actor, watch: Watch = UNWATCHED) -> Backup:
+    """Keep a file from elsewhere as a backup, packed and proven like any other.
+
+    Raises: Unusable when it is none; AegisError when it cannot be kept; Stopped.
+    """
+    config = settings()
+    require_kept_database(config)
+    began = Began(utc_now(), monotonic())
+    with (
+        writing_to(config.backup_dir) as folder,
+        unpacked(folder, source, None, watch) as plain,
+        as_own(folder, plain, watch) as copy,
+    ):
+        made = store(folder, copy, actor, began, watch, None, None, UPLOADED)
+    prove(made.id, actor, watch)
+    return made
+
+
+@contextmanager
+def as_own(folder: Folder, plain: Partial, watch: Watch) -> Iterator[Copy]:
+    """The rows of a plain file in a copy that nobody else has made."""
+    if not is_sqlite(plain):
+        with plain.read() as file, restored(file, None, watch) as connection:
+            snapshot = postgres.what_it_holds(connection, postgres.server_of(connection))
+            rows = Chunks(postgres.rows_of(connection, snapshot))
+            yield Copy("copy", snapshot, rows, None)
+        return
+    with folder.scratch("sqlite3") as scratch:
+        run_rebuild(plain.path, scratch.path, watch)
+        snapshot = sqlite.check(scratch.path, None, watch)
+        with scratch.read() as file:
+            yield Copy("sqlite3", snapshot, file, scratch.path.stat().st_size)
+
+
+def run_rebuild(source: Path, target: Path, watch: Watch) -> None:
+    """Rebuild a SQLite file in a process of its own.
+
+    Raises: Unusable; Stopped.
+    """
+    folder = current_app.extensions["migrate"].directory
+    arguments = [sys.executable, "-m", rebuild.__name__, str(source), str(target), folder]
+    env = {
+        "PATH": os.defpath,
+        "PYTHONPATH": str(Path(current_app.root_path)),
+    }  # none of our secrets
+    with subprocess.Popen(  # noqa: S603
+        arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=env, text=True
+    ) as process:
+        try:
+            while True:
+                try:
+                    said, _unused = process.communicate(timeout=LOOK_SECONDS)
+                    break
+                except subprocess.TimeoutExpired:
+                    watch.step(0, None, "rows read and checked")
+        finally:
+            process.kill()
+    if process.returncode == rebuild.REFUSED:
+        raise Unusable(said.strip())
+    if process.returncode != 0:
+        text = _(
+            "It could not be read within the limits of memory, time and size that a backup of that "
+            "size needs, so it is none: take another."
+        )
+        raise Unusable(text)
