@@ -8,6 +8,8 @@ of an active account. What is refused gets a plain page that says what to do.
 import logging
 import re
 from ipaddress import ip_address
+from shutil import disk_usage
+from tempfile import gettempdir
 
 from flask import Flask, Response, abort, current_app, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
@@ -30,6 +32,8 @@ LINK_ROUTES = frozenset({"accounts.choose_password"})  # the address itself is t
 FORGOTTEN_ROUTES = frozenset({"accounts.forgotten", "accounts.mail_link"})
 STEP_ROUTES = frozenset({"accounts.second_step"})  # nothing without the password before it
 SIGN_ON_ROUTES = frozenset({"accounts.single_sign_on", "accounts.single_sign_on_back"})
+UPLOAD_ROUTES = frozenset({"backups.upload"})  # their bodies may be large
+SPARE_BYTES = 64 * 1024 * 1024  # of the disk, which an upload leaves free
 FEED_ROUTES = frozenset({"feeds.calendar"})  # the address itself is the secret; read only
 OPEN_ROUTES = (
     frozenset({"security.login", "static"})
@@ -190,10 +194,26 @@ def require_right() -> None:
     """403 where the role of the account does not reach; a route without a right is closed."""
     if request.endpoint is None:  # there is no such address, or not by this method
         return
-    needed = right_for(request.endpoint, request.values)
+    large = request.endpoint in UPLOAD_ROUTES
+    needed = right_for(request.endpoint, {} if large else request.values)
     if needed is None:
         raise LookupError(f"the route {request.endpoint} has no right in accounts/rights.py")
     refuse_below(needed)
+    if large:  # what a stranger sends there is not even read
+        request.max_content_length = room_for_upload()
+
+
+def room_for_upload() -> int:
+    """How many bytes an upload may have; 413 where this one has more."""
+    room = max(disk_usage(gettempdir()).free - SPARE_BYTES, 0)
+    if (request.content_length or 0) > room:
+        text = _(
+            "A file of that size has no room on this machine: make room in %(folder)s, or copy the "
+            "file to the machine and run `flask --app app backups restore FILE`.",
+            folder=gettempdir(),
+        )
+        abort(413, text)
+    return room
 
 
 def refuse_below(needed: Right) -> None:

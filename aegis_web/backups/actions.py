@@ -16,7 +16,7 @@ from aegis_web.backups import packing, postgres, sqlite
 from aegis_web.backups.copies import UNWATCHED, Snapshot, Watch
 from aegis_web.backups.folder import MANIFEST, Folder, Partial, new_name, open_folder
 from aegis_web.backups.manifest import as_text, manifest_of
-from aegis_web.backups.models import MADE, Backup
+from aegis_web.backups.models import MADE, UPLOADED, Backup
 from aegis_web.backups.packing import Reads
 from aegis_web.clock import utc_now
 from aegis_web.config import Settings, settings
@@ -95,6 +95,7 @@ def store(
             sha256=partial.sha256,
             made_at=began.at,
             seconds=seconds,
+            ours=origin != UPLOADED,
         )
         beside.write(as_text(manifest))
         beside.flush()

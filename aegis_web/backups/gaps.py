@@ -22,12 +22,14 @@ from aegis_web.engine.settle import now_of
 from aegis_web.engine.triggers import from_json
 from aegis_web.engine.versions import keep_version
 from aegis_web.errors import AegisError, Invalid
+from aegis_web.extensions import transaction
 from aegis_web.jobs.models import Job, JobSkip, JobState, JobVersion, Origin
 from aegis_web.registry import Registry
 from aegis_web.runs.models import Kind, Reason, RunStatus
 from aegis_web.vault import Vault
 
-REASON = "restored"  # why a job is paused
+REASON = "A backup was restored"  # why a job is paused
+ENABLED_AT_ONCE = 200  # jobs in one transaction
 OWN = "aegis_web.services."
 
 
@@ -179,3 +181,23 @@ def problem_of(job: Job, tools: Tools) -> str | None:
                 "AEGIS_ENCRYPTION_KEYS: enter the secret again, or add the key"
             )
     return problem
+
+
+def enable_again(registry: Registry, actor: Actor) -> int:
+    """Let every job go on that a restore has paused; how many. None catches up."""
+    waiting = (
+        select(Job)
+        .where(Job.state == JobState.PAUSED, Job.pause_reason == REASON, Job.deleted_at.is_(None))
+        .order_by(Job.id)
+        .limit(ENABLED_AT_ONCE)
+        .with_for_update()
+    )
+    count = 0
+    while True:
+        with transaction() as session:
+            jobs = session.scalars(waiting).all()
+            for job in jobs:
+                changes.resume(session, job, registry, actor)
+        count += len(jobs)
+        if not jobs:
+            return count

@@ -22,9 +22,9 @@ FORMAT = 1
 
 def manifest_of(
     snapshot: Snapshot, config: Settings, *, file: str, size_bytes: int, sha256: str,
-    made_at: datetime, seconds: float,
+    made_at: datetime, seconds: float, ours: bool,
 ) -> dict[str, Any]:  # fmt: skip
-    """All that is written down of a backup."""
+    """All that is written down of a backup; of one that is not `ours`, what can be known."""
     with Session(db.engines[None]) as session:  # of its own: this one is read from for an instant
         newest = head(session)
     return {
@@ -42,9 +42,9 @@ def manifest_of(
         "samples": dict(snapshot.samples),
         "keys": {
             "backup": key_id(config.backup_keys[0]) if config.backup_keys else None,
-            "secrets": [key_id(key) for key in config.encryption_keys],
+            "secrets": [key_id(key) for key in config.encryption_keys] if ours else [],
         },
-        "audit_head": str(newest) if newest else None,
+        "audit_head": str(newest) if newest and ours else None,
     }
 
 

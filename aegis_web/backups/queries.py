@@ -202,6 +202,12 @@ def latest_backup() -> int:
     return int(newest)
 
 
+def number_of(file_name: str) -> int | None:
+    """The number of the backup of that name; None: there is none in the list."""
+    found: int | None = db.session.scalar(select(Backup.id).filter_by(file_name=file_name))
+    return found
+
+
 def open_backup(backup_id: int) -> tuple[BackupRow, BufferedReader]:
     """A backup and its file, checked byte for byte and at its beginning; the caller closes it.
 

@@ -3,20 +3,19 @@
 import re
 import secrets
 
-from flask import Blueprint, Response, current_app, flash, request, send_file, url_for
+from flask import Response, current_app, flash, request, send_file, url_for
 
 from aegis_web.accounts.session import current_actor
+from aegis_web.backups import restore_views as _restore_views  # noqa: F401  (its routes)
 from aegis_web.backups.actions import delete_backup, request_backup
+from aegis_web.backups.addresses import ID, bp
+from aegis_web.backups.preview import paused_jobs
 from aegis_web.backups.queries import backup_job, latest_backup, list_backups, open_backup
 from aegis_web.config import settings
 from aegis_web.errors import Invalid
 from aegis_web.language import _
 from aegis_web.web.pages import finish_reading, go_to, render
 
-bp = Blueprint("backups", __name__)
-
-LARGEST_ID = 2**63 - 1
-ID = f"<int(max={LARGEST_ID}):backup_id>"
 REQUEST_KEY = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 
@@ -30,6 +29,7 @@ def index() -> Response:
         "backups/_list.html",
         listing=page,
         job=backup_job(),
+        paused=paused_jobs(),
         persistent=config.persistent,
         keep=config.keep_backups,
         folder=str(config.backup_dir),

@@ -10,6 +10,7 @@ from aegis_web.audit.models import Actor, AuditEntry
 from aegis_web.backups import merging
 from aegis_web.backups.actions import back_up
 from aegis_web.backups.copies import Unusable
+from aegis_web.backups.gaps import REASON
 from aegis_web.backups.models import SAFETY
 from aegis_web.backups.restoring import Restored, alone, restore
 from aegis_web.clock import utc_now
@@ -152,7 +153,7 @@ def test_everything_comes_back_and_what_is_newer_stays(app: Flask) -> None:
     }
     assert jobs["edited"].trigger["expression"] == "7 * * * *"
     for name in ("kept", "edited", "deleted"):
-        assert (jobs[name].state, jobs[name].pause_reason) == (JobState.PAUSED, "restored")
+        assert (jobs[name].state, jobs[name].pause_reason) == (JobState.PAUSED, REASON)
         assert jobs[name].next_run_at > utc_now()
     assert unexplained(app) == {"kept": 0, "edited": 0, "deleted": 0}
     assert before <= ids_of(app)

@@ -1,0 +1,68 @@
+"""The way back in the browser: a file from elsewhere, what would change, and the restore itself."""
+
+import os
+
+from flask import Response, current_app, flash, request, url_for
+
+from aegis_web.accounts.session import current_actor
+from aegis_web.backups.addresses import ID, bp
+from aegis_web.backups.gaps import enable_again
+from aegis_web.backups.preview import preview_of
+from aegis_web.backups.proving import prove
+from aegis_web.backups.restoring import restore
+from aegis_web.backups.uploads import take_in
+from aegis_web.errors import Invalid
+from aegis_web.language import _, ngettext
+from aegis_web.web.pages import finish_reading, go_to, render
+
+
+@bp.get(f"/backups/{ID}/restore")
+def preview(backup_id: int) -> Response:
+    """What bringing this backup back would change."""
+    return render("backups/restore.html", preview=preview_of(backup_id))
+
+
+@bp.post(f"/backups/{ID}/restore")
+def bring_back(backup_id: int) -> Response:
+    """Bring a backup back; whoever asked is signed out by it, as everybody is."""
+    if request.form.get("sure") != "yes":
+        text = _("Say that you know that everybody is signed out: tick the box.")
+        raise Invalid({"sure": text})
+    actor = current_actor()
+    finish_reading()
+    done = restore(backup_id, actor)
+    return render("backups/restored.html", done=done)
+
+
+@bp.post(f"/backups/{ID}/prove")
+def prove_one(backup_id: int) -> Response:
+    """Restore a backup into a scratch database and compare it."""
+    actor = current_actor()
+    finish_reading()
+    prove(backup_id, actor)
+    flash(_("It came back whole: this backup is proven."), "success")
+    return go_to(url_for(".preview", backup_id=backup_id))
+
+
+@bp.post("/backups/uploads")
+def upload() -> Response:
+    """Keep a file from elsewhere as a backup, and show what it would change."""
+    file = request.files.get("file")
+    if file is None or not file.filename:
+        raise Invalid({"file": _("Choose the file of a backup first.")})
+    actor = current_actor()
+    finish_reading()
+    with open(os.dup(file.stream.fileno()), "rb") as source:  # which puts it on the disk
+        source.seek(0)
+        made = take_in(source, actor)
+    flash(_("Uploaded, rebuilt and proven."), "success")
+    return go_to(url_for(".preview", backup_id=made.id))
+
+
+@bp.post("/backups/enable")
+def enable() -> Response:
+    """Let the jobs go on that a restore has paused."""
+    count = enable_again(current_app.extensions["aegis.registry"], current_actor())
+    text = ngettext("%(num)s job is enabled again.", "%(num)s jobs are enabled again.", count)
+    flash(text, "success")
+    return go_to(url_for(".index"))

@@ -1,0 +1,152 @@
+"""The way back in the browser and on the command line."""
+
+import io
+import re
+
+import pytest
+from flask import Flask
+from sqlalchemy import select, text
+
+from aegis_web.accounts.models import Account
+from aegis_web.backups.gaps import REASON
+from aegis_web.backups.models import UPLOADED
+from aegis_web.config import Settings
+from aegis_web.extensions import db, transaction
+from aegis_web.jobs.models import JobState
+from tests.backups.conftest import stored
+from tests.backups.test_restore import add_job, backed_up, jobs_of, settle_until
+from tests.support.applications import Browser, MakeApp, make_admin
+
+
+@pytest.fixture
+def app(make_app: MakeApp, sqlite_database: str) -> Flask:
+    return make_app(DATABASE_URL=sqlite_database)
+
+
+@pytest.fixture
+def admin(app: Flask) -> Browser:
+    with app.app_context():
+        account = make_admin()
+    return signed_in(app, account)
+
+
+def signed_in(app: Flask, account: Account) -> Browser:
+    browser = app.test_client()
+    assert isinstance(browser, Browser)
+    browser.sign_in(account)
+    return browser
+
+
+def test_the_page_says_what_would_change_and_brings_it_back(app: Flask, admin: Browser) -> None:
+    settle_until(app, add_job(app, "kept"), 4)
+    add_job(app, "lost")
+    backup_id = backed_up(app)
+    page = admin.get(f"/backups/{backup_id}/restore")
+    assert "Not proven" in page.text
+    assert "What would change" not in page.text
+    assert admin.post(f"/backups/{backup_id}/prove").status_code == 303
+    with app.app_context(), transaction() as session:
+        session.execute(text("UPDATE jobs SET deleted_at = 1 WHERE name = 'lost'"))
+    add_job(app, "newer")
+
+    page = admin.get(f"/backups/{backup_id}/restore")
+    words = " ".join(re.sub(r"<[^>]+>", " ", page.text).split())
+    assert "1 job is in both, and becomes what it was then." in words
+    assert "1 job comes back: lost" in words
+    assert "1 job is deleted, because the backup does not know it: newer" in words
+
+    refused = admin.post(f"/backups/{backup_id}/restore")
+    assert refused.status_code == 422
+    assert "tick the box" in refused.text
+    assert jobs_of(app)["newer"].deleted_at is None
+
+    done = admin.post(f"/backups/{backup_id}/restore", data={"sure": "yes"})
+    assert done.status_code == 200
+    assert "The backup is back" in done.text
+    assert stored(app)[1].file_name in done.text
+    assert jobs_of(app)["lost"].deleted_at is None
+    assert admin.get("/backups").status_code == 303  # signed out
+
+    with app.app_context():
+        account = db.session.scalar(select(Account))
+        db.session.close()
+    again = signed_in(app, account)
+    listed = again.get("/backups")
+    assert "2 jobs are paused because a backup was restored" in listed.text
+    assert again.post("/backups/enable").status_code == 303
+    assert {job.state for job in jobs_of(app).values() if not job.deleted_at} == {JobState.ACTIVE}
+    assert "because a backup was restored" not in again.get("/backups").text
+
+
+def test_a_job_that_somebody_paused_before_stays_so(app: Flask, admin: Browser) -> None:
+    paused = add_job(app, "mine", state=JobState.PAUSED, pause_reason="holidays")
+    backup_id = backed_up(app)
+    admin.post(f"/backups/{backup_id}/restore", data={"sure": "yes"})
+    job = jobs_of(app)["mine"]
+    assert (job.id, job.state, job.pause_reason) == (paused, JobState.PAUSED, "holidays")
+    assert REASON != "holidays"
+
+
+def test_a_file_is_uploaded_and_shown(app: Flask, admin: Browser) -> None:
+    add_job(app, "kept")
+    backed_up(app)
+    settings: Settings = app.extensions["aegis.settings"]
+    data = (settings.backup_dir / stored(app)[0].file_name).read_bytes()
+    answer = admin.post("/backups/uploads", data={"file": (io.BytesIO(data), "../../evil.zst")})
+    assert answer.status_code == 303
+    made = stored(app)[1]
+    assert (made.origin, answer.location) == (UPLOADED, f"/backups/{made.id}/restore")
+    assert "Uploaded, rebuilt and proven." in admin.get(answer.location).text
+
+
+@pytest.mark.parametrize("data", [{}, {"file": (io.BytesIO(b""), "")}, {"file": "text"}])
+def test_no_file_is_refused(app: Flask, admin: Browser, data: dict[str, object]) -> None:
+    answer = admin.post("/backups/uploads", data=data)
+    assert answer.status_code == 422
+    assert "Choose the file of a backup first." in answer.text
+
+
+def test_a_foreign_file_is_refused_in_one_sentence(app: Flask, admin: Browser) -> None:
+    answer = admin.post("/backups/uploads", data={"file": (io.BytesIO(b"hello" * 99), "x")})
+    assert 400 <= answer.status_code < 500
+    assert "neither a SQLite database nor a copy" in answer.text
+
+
+def test_one_that_is_too_large_is_not_read(
+    app: Flask, admin: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aegis_web.accounts.guard.SPARE_BYTES", 10**18)
+    answer = admin.post("/backups/uploads", data={"file": (io.BytesIO(b"x" * 99), "x")})
+    assert answer.status_code == 413
+    assert "flask --app app backups restore FILE" in answer.text
+
+
+def test_the_command_brings_everything_back_on_an_empty_machine(
+    app: Flask, admin: Browser, make_app: MakeApp, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    settle_until(app, add_job(app, "kept"), 4)
+    backed_up(app)
+    settings: Settings = app.extensions["aegis.settings"]
+    file = settings.backup_dir / stored(app)[0].file_name
+    folder = tmp_path_factory.mktemp("fresh")
+    fresh = make_app(
+        AEGIS_DATA_DIR=str(folder),
+        AEGIS_BACKUP_DIR=str(folder / "backups"),
+        DATABASE_URL=f"sqlite:///{folder}/aegis.db",
+    )
+    done = fresh.test_cli_runner().invoke(args=["backups", "restore", str(file), "--yes"])
+    assert done.exit_code == 0, done.output
+    assert "is back: 1 jobs, 1 of them paused" in done.output
+    assert list(jobs_of(fresh)) == ["kept"]
+    with fresh.app_context():
+        emails = db.session.scalars(select(Account.email)).all()
+        actions = db.session.execute(text("SELECT action FROM audit ORDER BY position")).scalars()
+        assert list(actions)[-1] == "backup.restore"
+        db.session.close()
+    assert emails == ["alice@example.org"]
+    checked = fresh.test_cli_runner().invoke(args=["audit", "verify"])
+    assert checked.exit_code == 0, checked.output
+
+    gone = fresh.test_cli_runner().invoke(args=["backups", "restore", "nowhere", "--yes"])
+    assert gone.exit_code == 1
+    assert "neither a file nor a backup" in gone.output
