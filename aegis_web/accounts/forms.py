@@ -38,8 +38,7 @@ class SignInForm(LoginForm):
         if super().validate(**kwargs):
             assert self.user is not None
             db.session.commit()  # the password's hash may be a stronger one now
-            taken_back = half_done if find_factor(self.user.id) else succeeded
-            taken_back(db.engines[WRITE], self.email.data or "", request.remote_addr or "")
+            password_was_right(self.user.id, self.email.data or "")
             return True
         log.warning("sign-in refused, from %s", request.remote_addr)
         return False
@@ -87,9 +86,16 @@ class OwnPasswordForm(FlaskForm):
         typed = security.password_util.normalize(self.password.data)
         if not current_user.password or not verify_password(typed, current_user.password):
             self.password.errors = [N_("This is not your current password.")]
+            log.warning("a password was refused, from %s", request.remote_addr)
             return False
-        succeeded(db.engines[WRITE], current_user.email, request.remote_addr or "")
+        password_was_right(current_user.id, current_user.email)
         return True
+
+
+def password_was_right(account_id: int, email: str) -> None:
+    """Take the try back; failures are forgotten only where no second factor is guessed at."""
+    taken_back = half_done if find_factor(account_id) else succeeded
+    taken_back(db.engines[WRITE], email, request.remote_addr or "")
 
 
 def wait_before_trying(email: str | None, password: str | None) -> str | None:

@@ -106,13 +106,18 @@ class Provider(FlaskOAuth2App):
         self.server_metadata: dict[str, Any] = {}
         self._discovery, self._failed_at = Lock(), 0.0
 
-    def begin(self, back: str) -> Response:
-        """Send the browser to the provider, and from there to `back`. Raises: Refused."""
+    def begin(self, back: str, *, again: bool = False) -> Response:
+        """Send the browser to the provider, and from there to `back`.
+
+        With `again` the provider is to ask anew even whom it knows.
+        Raises: Refused.
+        """
+        more = {"prompt": "login", "max_age": "0"} if again else {}
         with refusing():
             scopes = ["openid", "email", "profile"]
             if self.claim in self.load_server_metadata()["scopes"]:
                 scopes.append(self.claim)
-            response: Response = self.authorize_redirect(back, scope=" ".join(scopes))
+            response: Response = self.authorize_redirect(back, scope=" ".join(scopes), **more)
         return response
 
     def finish(self) -> Mapping[str, object]:

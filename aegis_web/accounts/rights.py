@@ -50,6 +50,8 @@ RIGHTS = {
     "accounts.turn_off_second_factor": Right.OWN,
     "accounts.single_sign_on": Right.OWN,
     "accounts.single_sign_on_back": Right.OWN,
+    "accounts.confirm": Right.OWN,
+    "accounts.confirm_by_single_sign_on": Right.OWN,
     "accounts.connect": Right.OWN,
     "accounts.confirm_connection": Right.OWN,
     "accounts.disconnect": Right.OWN,

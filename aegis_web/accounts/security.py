@@ -134,8 +134,10 @@ def _render(template: str, **context: Any) -> Response:
 
 
 def _signed_in(_: Flask, user: Account, authn_via: list[str], **__: object) -> None:
-    session.pop("csrf_token", None)
-    g.pop("csrf_token", None)
+    kept = web_session().kept
+    if kept is None or kept.account_id != user.id:  # else forms in other tabs still count
+        session.pop("csrf_token", None)
+        g.pop("csrf_token", None)
     web_session().renewed = True  # OWASP: a new key each time
     if authn_via == ["password"]:
         _record(user, "account.sign_in")

@@ -11,15 +11,16 @@ from flask_security import current_user, login_user
 from aegis_web.accounts import identities
 from aegis_web.accounts.addresses import FIRST_PAGE, bp
 from aegis_web.accounts.forms import OwnPasswordForm, SignInForm
-from aegis_web.accounts.guard import is_local_path
 from aegis_web.accounts.identities import Person, Refused, identity_of, person_of
 from aegis_web.accounts.member_views import address_of
 from aegis_web.accounts.rights import ROLE_WORDS
+from aegis_web.accounts.second_factor import find_factor
+from aegis_web.accounts.second_step import wanted
 from aegis_web.accounts.session import current_actor
 from aegis_web.clock import utc_now
 from aegis_web.config import settings
-from aegis_web.errors import NotFound
-from aegis_web.language import _
+from aegis_web.errors import Conflict, NotFound
+from aegis_web.language import N_, _
 from aegis_web.web.pages import go_to, render
 
 if TYPE_CHECKING:
@@ -28,6 +29,14 @@ if TYPE_CHECKING:
 VISIT, OFFER = "sign_on_visit", "sign_on_offer"  # in the session
 LONGEST_PATH = 1000  # a longer one would not fit into a cookie
 OFFER_SECONDS = 600
+PROOF_SECONDS = 600  # how old what the provider calls a fresh sign-in may be
+SOMEBODY_ELSE = N_(
+    "The sign-in provider says that you are somebody else than whose account this is. Sign out "
+    "there and try again."
+)
+NOT_ASKED = N_(
+    "The sign-in provider has not asked again who you are. Sign out there and try again."
+)
 LOGGED = 500  # characters
 
 log = logging.getLogger(__name__)
@@ -64,9 +73,18 @@ def single_sign_on() -> Response:
     asked = provider()
     if current_user.is_authenticated:
         return go_to(FIRST_PAGE)
-    wanted = request.args.get("next", "")
-    fits = is_local_path(wanted) and len(wanted) <= LONGEST_PATH
-    return leave(asked, {"next": wanted if fits else FIRST_PAGE})
+    path = wanted() or FIRST_PAGE
+    return leave(asked, {"next": path if len(path) <= LONGEST_PATH else FIRST_PAGE})
+
+
+@bp.get("/account/confirm/single-sign-on")
+def confirm_by_single_sign_on() -> Response:
+    """Send who must prove once more who they are to the provider, where that is enough."""
+    asked = provider()
+    if find_factor(current_user.id) or identity_of(current_user.id, asked.issuer) is None:
+        raise Conflict(_("This account is confirmed by its password."))
+    visit = {"confirm": current_user.id, "next": wanted() or FIRST_PAGE}
+    return leave(asked, visit, again=True)
 
 
 @bp.get("/account/single-sign-on")
@@ -84,6 +102,8 @@ def single_sign_on_back() -> Response:
         person = person_of(claims, asked.issuer, asked.claim, settings().oidc_roles)
         if "account" in visit:
             return offer(person, visit["account"])
+        if "confirm" in visit:
+            require_proof(person, claims.get("auth_time"), visit["confirm"])
         account = identities.sign_in(person)
     except Refused as refused:
         return refuse(refused, visit)
@@ -135,14 +155,27 @@ def provider() -> "Provider":
     return made
 
 
-def leave(asked: "Provider", visit: dict[str, object]) -> Response:
+def leave(asked: "Provider", visit: dict[str, object], *, again: bool = False) -> Response:
     """Send the browser to the provider; `visit` says what for."""
     try:
-        response = asked.begin(address_of(url_for("accounts.single_sign_on_back")))
+        response = asked.begin(address_of(url_for("accounts.single_sign_on_back")), again=again)
     except Refused as refused:
         return refuse(refused, visit)
     session[VISIT] = visit
     return response
+
+
+def require_proof(person: Person, proven_at: object, account_id: int) -> None:
+    """Raises: Refused unless the person of the account has just signed in at the provider.
+
+    `proven_at` is when they did, in epoch seconds; not every provider says so.
+    """
+    identity = identity_of(account_id, person.issuer)
+    if identity is None or identity.subject != person.subject:
+        raise Refused(_(SOMEBODY_ELSE))
+    now = utc_now().timestamp()
+    if isinstance(proven_at, (int, float)) and now - proven_at > PROOF_SECONDS:
+        raise Refused(_(NOT_ASKED))
 
 
 def offer(person: Person, account_id: int) -> Response:
@@ -168,9 +201,11 @@ def refuse(refused: Refused, visit: dict[str, object]) -> Response:
     told = _("The log says more under %(number)s.", number=number)
     if current_user.is_authenticated:
         flash(f"{refused} {told}", "danger")
+        if "confirm" in visit:
+            return go_to(url_for("accounts.confirm", next=visit["next"]))
         return go_to(url_for("accounts.index"))
     form = SignInForm(formdata=None)
     form.form_errors = [f"{refused} {told}"]
-    if (wanted := visit.get("next")) != FIRST_PAGE:
-        form.next.data = wanted
+    if (path := visit.get("next")) != FIRST_PAGE:
+        form.next.data = path
     return render("accounts/sign_in.html", status=refused.status, login_user_form=form)

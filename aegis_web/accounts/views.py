@@ -4,6 +4,7 @@ from flask import Response, flash, request, url_for
 from flask_security import current_user, login_user
 
 from aegis_web.accounts import actions, single_sign_on
+from aegis_web.accounts import fresh as _fresh  # noqa: F401  (its route)
 from aegis_web.accounts import member_views as _member_views  # noqa: F401  (its routes)
 from aegis_web.accounts import second_factor_views as _second_factor_views  # noqa: F401
 from aegis_web.accounts.actions import LINK_IS_DEAD, create_first_admin

@@ -31,6 +31,7 @@ VERBS = {  # of the things that have no words of their own above
     "create": ("plus", N_("Created")),
     "delete": ("trash", N_("Deleted")),
     "disconnect": ("x", N_("Single sign-on disconnected")),
+    "download": ("download", N_("Downloaded")),
     "end_session": ("logout", N_("Session ended")),
     "end_sessions": ("logout", N_("Sessions ended")),
     "invite": ("plus", N_("Invited")),

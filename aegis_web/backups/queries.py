@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from io import BufferedReader
 
 from sqlalchemy import Select, func, select
 
 from aegis_web.backups.actions import JOB_KEY
-from aegis_web.backups.folder import open_folder, require_unchanged
+from aegis_web.backups.folder import open_folder
 from aegis_web.backups.models import Backup
 from aegis_web.backups.packing import SEALED
 from aegis_web.config import settings
@@ -194,6 +193,12 @@ def newest_run(job_id: int, statuses: Sequence[RunStatus]) -> RunFacts | None:
     )
 
 
+def find_backup(backup_id: int) -> BackupRow | None:
+    """One backup, after a look whether its file is there; None: there is no such."""
+    found = db.session.get(Backup, backup_id)
+    return None if found is None else described([found])[0]
+
+
 def latest_backup() -> int:
     """The number of the newest backup. Raises: NotFound when there is none."""
     newest = db.session.scalar(select(func.max(Backup.id)))
@@ -206,21 +211,3 @@ def number_of(file_name: str) -> int | None:
     """The number of the backup of that name; None: there is none in the list."""
     found: int | None = db.session.scalar(select(Backup.id).filter_by(file_name=file_name))
     return found
-
-
-def open_backup(backup_id: int) -> tuple[BackupRow, BufferedReader]:
-    """A backup and its file, checked byte for byte and at its beginning; the caller closes it.
-
-    Raises: NotFound when the backup or its file is not there; Conflict when it has changed.
-    """
-    found = db.session.get(Backup, backup_id)
-    if found is None:
-        raise NotFound(_("There is no such backup, or there is no more. It may have been deleted."))
-    with open_folder(settings().backup_dir) as folder:
-        file = folder.open(found.file_name)
-    try:
-        require_unchanged(file, found.size_bytes, found.sha256)
-    except BaseException:
-        file.close()
-        raise
-    return row_of(found, found.size_bytes), file

@@ -3,17 +3,26 @@
 import re
 import secrets
 
-from flask import Response, current_app, flash, request, send_file, url_for
+from flask import Response, abort, current_app, flash, request, url_for
 
+from aegis_web.accounts.fresh import ask_for_fresh_sign_in, is_fresh
 from aegis_web.accounts.session import current_actor
 from aegis_web.backups import restore_views as _restore_views  # noqa: F401  (its routes)
 from aegis_web.backups.actions import delete_backup, request_backup
 from aegis_web.backups.addresses import ID, bp
+from aegis_web.backups.downloads import has_begun, note_download, open_backup
 from aegis_web.backups.preview import paused_jobs
-from aegis_web.backups.queries import backup_job, latest_backup, list_backups, open_backup
+from aegis_web.backups.queries import (
+    BackupRow,
+    backup_job,
+    find_backup,
+    latest_backup,
+    list_backups,
+)
 from aegis_web.config import settings
 from aegis_web.errors import Invalid
 from aegis_web.language import _
+from aegis_web.web.downloads import goes_on, hand_out
 from aegis_web.web.pages import finish_reading, go_to, render
 
 REQUEST_KEY = re.compile(r"[0-9a-f]{32}", re.ASCII)
@@ -24,7 +33,8 @@ def index() -> Response:
     """The list of backups, and what the backup job is doing."""
     config = settings()
     page = list_backups(before=number("before"), after=number("after"))
-    return render(
+    begins = begun_download()
+    response = render(
         "backups/index.html",
         "backups/_list.html",
         listing=page,
@@ -34,7 +44,18 @@ def index() -> Response:
         keep=config.keep_backups,
         folder=str(config.backup_dir),
         request_key=secrets.token_hex(16),
+        begins=begins,
     )
+    if begins:
+        response.headers["Refresh"] = f"0; url={url_for('.download', backup_id=begins.id)}"
+    return response
+
+
+def begun_download() -> BackupRow | None:
+    """The backup whose download the page begins: of who was asked to confirm who they are."""
+    wanted = number("download")
+    backup = find_backup(wanted) if wanted is not None and is_fresh() else None
+    return None if backup is None or backup.problem else backup
 
 
 @bp.post("/backups")
@@ -52,17 +73,21 @@ def make() -> Response:
 
 @bp.get(f"/backups/{ID}/file")
 def download(backup_id: int) -> Response:
-    """The file of a backup, read and compared with its SHA-256 before the first byte is sent."""
-    backup, file = open_backup(backup_id)
+    """The file of a backup or a part of it, checked before the first byte is sent."""
+    actor, is_part = current_actor(), "Range" in request.headers
+    resumed = goes_on() and has_begun(actor, backup_id)
+    if not resumed and (asked := ask_for_fresh_sign_in(url_for(".index", download=backup_id))):
+        if is_part:  # what resumes a download would take a page for the rest of the file
+            abort(403, _("Begin this download on the page Backups: it asks who you are."))
+        return asked
+    backup, file = open_backup(backup_id, anew=request.method == "GET" and not is_part)
     finish_reading()
-    response = send_file(
-        file,
-        mimetype="application/octet-stream",
-        as_attachment=True,
-        download_name=backup.file_name,
+    response = hand_out(
+        file, name=backup.file_name, size_bytes=backup.size_bytes, sha256=backup.sha256
     )
-    response.content_length = backup.size_bytes
-    response.headers["Cache-Control"] = "no-store"  # a copy of everything stays in no cache
+    begins = response.status_code == 200 or (response.status_code == 206 and not resumed)
+    if begins and request.method == "GET":
+        note_download(actor, backup, str(response.content_range) or "whole")
     return response
 
 

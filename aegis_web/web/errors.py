@@ -33,7 +33,7 @@ SQLITE_BUSY_OR_GONE = frozenset(
     }
 )
 PRIMARY_CODE = 0xFF  # the rest of SQLite's result codes says only more about it
-KEPT_HEADERS = ("Allow", "Retry-After", "WWW-Authenticate")
+KEPT_HEADERS = ("Allow", "Content-Range", "Retry-After", "WWW-Authenticate")
 
 
 @dataclass(frozen=True)
@@ -72,10 +72,18 @@ PROBLEMS = {
         N_("Somebody else was first"),
         N_("What you wanted to change has changed since the page was loaded. Reload it and look."),
     ),
+    412: Problem(
+        412, N_("It has changed meanwhile"), N_("Go back, reload the page and try again.")
+    ),
     413: Problem(
         413,
         N_("Too large"),
         N_("What you sent is larger than this product accepts. Shorten it."),
+    ),
+    416: Problem(
+        416,
+        N_("There is no such part"),
+        N_("The file ends before what you asked for. Fetch it from its beginning."),
     ),
     422: Problem(
         422,

@@ -44,7 +44,7 @@ def test_every_page_is_accessible_and_fits(
     with page.expect_download() as download:
         page.get_by_role("link", name="Download them").click()
     assert download.value.path().read_text().split() == kept
-    for path in ("/account", "/accounts/2"):
+    for path in ("/account", "/account/confirm", "/accounts/2"):
         page.goto(address + path)
         assert_accessible_and_fits(page)
     page.goto(stranger)

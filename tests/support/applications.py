@@ -79,6 +79,7 @@ class Browser(FlaskClient):
         with self.session_transaction() as session:
             session["_user_id"] = account.fs_uniquifier
             session["_fresh"] = True
+            session["fs_paa"] = utc_now().timestamp()
             session.permanent = True
             session["csrf_token"] = "0" * 40
         signer = URLSafeTimedSerializer(str(self.application.secret_key), salt="wtf-csrf-token")

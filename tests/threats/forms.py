@@ -16,8 +16,8 @@ PAGES = (  # with `fill_every_field` behind them
     "/jobs/2/menu", "/jobs/3/menu", "/jobs/2/versions", "/jobs?q=mail",
     "/jobs/bulk?verb=pause&job=2&job=3", "/jobs/bulk?verb=tag&job=3", "/runs/3", "/runs/4",
     "/calendars", "/calendars/new", "/calendars/1/edit", "/accounts", "/accounts/2", "/account",
-    "/account/password", "/tokens", "/feeds", "/failures", "/pauses/new", "/pauses/resume",
-    "/backups",
+    "/account/password", "/account/confirm", "/tokens", "/feeds", "/failures", "/pauses/new",
+    "/pauses/resume", "/backups",
 )  # fmt: skip
 
 

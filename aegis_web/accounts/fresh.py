@@ -1,0 +1,74 @@
+"""A fresh sign-in before what weighs much: who asks for it has proven a moment ago who they are.
+
+Confirming is signing in once more: by the password, and the second factor where the account has
+one, or by the provider of single sign-on. The session goes on under another key.
+Source: OWASP Session Management Cheat Sheet; ASVS 5.0, 7.2.4 and 7.5.3.
+"""
+
+from datetime import timedelta
+from typing import cast
+
+from flask import Response, g, request, session, url_for
+from flask_security import current_user, login_user
+
+from aegis_web.accounts import single_sign_on
+from aegis_web.accounts.addresses import FIRST_PAGE, bp
+from aegis_web.accounts.forms import OwnPasswordForm
+from aegis_web.accounts.models import Account
+from aegis_web.accounts.second_factor import find_factor
+from aegis_web.accounts.second_factor_views import accept_second_factor, refusal
+from aegis_web.accounts.second_step import wanted
+from aegis_web.clock import utc_now
+from aegis_web.errors import Invalid
+from aegis_web.extensions import db
+from aegis_web.web.pages import go_to, is_program, render
+
+FRESH = timedelta(minutes=10)
+PROVEN_AT = "fs_paa"  # Flask-Security's name for the last proof in a session, in epoch seconds
+
+
+def ask_for_fresh_sign_in(back: str) -> Response | None:
+    """The way to the page that asks who it is, which leads on to `back`; None: no need to ask.
+
+    Before a POST, `back` is the page with its form. A program with a token is never asked.
+    """
+    if is_program() or is_fresh():
+        return None
+    return go_to(url_for("accounts.confirm", next=back))
+
+
+def is_fresh() -> bool:
+    """Whether this session's last proof of identity is at most `FRESH` old."""
+    age: float = utc_now().timestamp() - session.get(PROVEN_AT, 0)
+    return abs(age) <= FRESH.total_seconds()  # the clocks of two machines may differ a little
+
+
+@bp.route("/account/confirm", methods=["GET", "POST"])
+def confirm() -> Response:
+    """Ask who has signed in to prove once more that it is them."""
+    form, errors = OwnPasswordForm(), dict[str, str]()
+    account = cast(Account, current_user._get_current_object())
+    factor = find_factor(account.id)
+    if form.validate_on_submit():
+        try:
+            if factor:
+                accept_second_factor(account)
+        except Invalid as invalid:
+            errors = invalid.errors
+        else:
+            login_user(account, authn_via=["password", "second factor"] if factor else ["password"])
+            db.session.commit()
+            return go_to(wanted() or FIRST_PAGE)
+    response = render(
+        "accounts/confirm.html",
+        status=refusal() if request.method == "POST" else 200,
+        form=form,
+        errors=errors,
+        account=account,
+        factor=factor,
+        sign_on=single_sign_on.card(),
+        minutes=FRESH // timedelta(minutes=1),
+        wanted=wanted(),
+    )
+    response.retry_after = g.get("retry_after")
+    return response
