@@ -24,15 +24,18 @@ def hand_out(file: BufferedReader, *, name: str, size_bytes: int, sha256: str) -
     response = Response(mimetype="application/octet-stream")
     response.call_on_close(file.close)
     response.set_etag(sha256)
-    response.headers.set("Content-Disposition", "attachment", filename=name)
-    response.headers["Accept-Ranges"] = "bytes"
     response.headers["Cache-Control"] = "no-store, no-transform"
-    response.content_length = size_bytes
     response.make_conditional(request)
-    if request.method != "GET" or response.status_code != 200:
+    if response.status_code != 200:
         file.close()
         if response.status_code == 412:
             abort(412, _("The file is another one by now. Fetch it from its beginning."))
+        return response
+    response.headers.set("Content-Disposition", "attachment", filename=name)
+    response.headers["Accept-Ranges"] = "bytes"
+    response.content_length = size_bytes
+    if request.method == "HEAD":
+        file.close()
         return response
     first, end = 0, size_bytes
     if asked := asked_range(sha256):

@@ -120,6 +120,7 @@ def test_who_has_it_already_is_sent_nothing(admin: Browser, app: Flask, backup: 
     path, etag = f"/backups/{backup.id}/file", f'"{backup.sha256}"'
     same = admin.get(path, headers={"If-None-Match": etag})
     assert (same.status_code, same.data) == (304, b"")
+    assert "Content-Disposition" not in same.headers  # curl would begin a file
     other = admin.get(path, headers={"If-Match": '"another"', "Range": "bytes=5-"})
     assert (other.status_code, "another one by now" in other.text) == (412, True)
     head = admin.head(path, headers={"Range": "bytes=5-"})
