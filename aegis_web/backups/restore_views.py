@@ -4,6 +4,7 @@ import os
 
 from flask import Response, current_app, flash, request, url_for
 
+from aegis_web.accounts.fresh import ask_for_fresh_sign_in
 from aegis_web.accounts.session import current_actor
 from aegis_web.backups.addresses import ID, bp
 from aegis_web.backups.gaps import enable_again
@@ -18,13 +19,17 @@ from aegis_web.web.pages import finish_reading, go_to, render
 
 @bp.get(f"/backups/{ID}/restore")
 def preview(backup_id: int) -> Response:
-    """What bringing this backup back would change."""
+    """What bringing this backup back would change, for who has just signed in."""
+    if asked := ask_for_fresh_sign_in(url_for(".preview", backup_id=backup_id)):
+        return asked
     return render("backups/restore.html", preview=preview_of(backup_id))
 
 
 @bp.post(f"/backups/{ID}/restore")
 def bring_back(backup_id: int) -> Response:
     """Bring a backup back; whoever asked is signed out by it, as everybody is."""
+    if asked := ask_for_fresh_sign_in(url_for(".preview", backup_id=backup_id)):
+        return asked
     if request.form.get("sure") != "yes":
         text = _("Say that you know that everybody is signed out: tick the box.")
         raise Invalid({"sure": text})
