@@ -52,6 +52,7 @@ SECRETS = frozenset(  # never shown, not even when wrong
 
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(values.split)]
+Count = Annotated[int, Field(ge=0, le=1000)]
 
 
 def setting(name: str, default: object, description: str, **rules: Any) -> Any:
@@ -143,7 +144,10 @@ class Settings(BaseSettings):
     backup_keys: Annotated[Names, AfterValidator(keys.age_identities)] = setting(
         "AEGIS_BACKUP_KEYS", (), "Encrypt backups: the first, all decrypt.", repr=False
     )
-    keep_backups: int = setting("AEGIS_KEEP_BACKUPS", 7, "Daily backups kept.", ge=1, le=1000)
+    keep_backups_hourly: Count = setting("AEGIS_KEEP_BACKUPS_HOURLY", 0, "Hours with a backup.")
+    keep_backups_daily: Count = setting("AEGIS_KEEP_BACKUPS_DAILY", 7, "Days with a backup.")
+    keep_backups_weekly: Count = setting("AEGIS_KEEP_BACKUPS_WEEKLY", 4, "Weeks with a backup.")
+    keep_backups_monthly: Count = setting("AEGIS_KEEP_BACKUPS_MONTHLY", 12, "Months with a backup.")
     keep_runs_days: int = setting("AEGIS_KEEP_RUNS_DAYS", 90, "Days of history.", ge=1, le=3650)
     keep_logs_days: int = setting("AEGIS_KEEP_LOGS_DAYS", 30, "Days of logs.", ge=1, le=3650)
     keep_logs_mb: int = setting("AEGIS_KEEP_LOGS_MB", 1024, "Megabytes of logs.", ge=1, le=10**6)

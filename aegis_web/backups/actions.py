@@ -1,4 +1,4 @@
-"""What is done to backups: make one, delete one, keep only the newest."""
+"""What is done to backups: make one, delete one, ask for one."""
 
 import logging
 from collections.abc import Iterable, Iterator
@@ -179,19 +179,6 @@ def facts_of(backup: Backup) -> dict[str, Any]:
         "made_at": backup.made_at.isoformat(),
         "seconds": backup.seconds,
     }
-
-
-def keep_newest(keep: int, actor: Actor) -> list[str]:
-    """Delete all but the newest `keep` backups, files and rows; the deleted files' names.
-
-    Raises: AegisError when a file cannot be deleted; nothing is then forgotten.
-    """
-    newest_first = select(Backup).order_by(Backup.made_at.desc(), Backup.id.desc())
-    with transaction() as session:
-        old = session.scalars(newest_first.offset(keep).with_for_update()).all()
-        for backup in old:
-            remove(session, backup, actor, "backup.prune")
-    return [backup.file_name for backup in old]
 
 
 def delete_backup(backup_id: int, actor: Actor) -> str:

@@ -11,6 +11,7 @@ from aegis_web.backups import restore_views as _restore_views  # noqa: F401  (it
 from aegis_web.backups.actions import delete_backup, request_backup
 from aegis_web.backups.addresses import ID, bp
 from aegis_web.backups.downloads import has_begun, note_download, open_backup
+from aegis_web.backups.picture import picture_of
 from aegis_web.backups.preview import paused_jobs
 from aegis_web.backups.queries import (
     BackupRow,
@@ -19,6 +20,8 @@ from aegis_web.backups.queries import (
     latest_backup,
     list_backups,
 )
+from aegis_web.backups.retention import retention
+from aegis_web.clock import utc_now
 from aegis_web.config import settings
 from aegis_web.errors import Invalid
 from aegis_web.language import _
@@ -31,7 +34,7 @@ REQUEST_KEY = re.compile(r"[0-9a-f]{32}", re.ASCII)
 @bp.get("/backups")
 def index() -> Response:
     """The list of backups, and what the backup job is doing."""
-    config = settings()
+    config, now = settings(), utc_now()
     page = list_backups(before=number("before"), after=number("after"))
     begins = begun_download()
     response = render(
@@ -40,8 +43,8 @@ def index() -> Response:
         listing=page,
         job=backup_job(),
         paused=paused_jobs(),
+        picture=picture_of(retention(now), now),
         persistent=config.persistent,
-        keep=config.keep_backups,
         folder=str(config.backup_dir),
         request_key=secrets.token_hex(16),
         begins=begins,

@@ -1,16 +1,15 @@
 """A consistent copy of the database, checked and kept in the backup folder."""
 
 import logging
-from typing import Annotated, Any
-
-from pydantic import Field
+from typing import Any
 
 from aegis_web.audit.models import SYSTEM, Actor
-from aegis_web.backups.actions import back_up, facts_of, keep_newest
+from aegis_web.backups.actions import back_up, facts_of
 from aegis_web.backups.copies import Stopped, watch_of
 from aegis_web.backups.proving import prove
-from aegis_web.config import settings
+from aegis_web.backups.pruning import prune
 from aegis_web.context import RunContext, running
+from aegis_web.errors import AegisError
 from aegis_web.language import N_
 from aegis_web.registry import Requires, service
 
@@ -21,16 +20,12 @@ log = logging.getLogger(__name__)
     category="Upkeep",
     requires=Requires("persistent", N_("set AEGIS_COMPONENTS=scheduler,database")),
 )
-def back_up_database(
-    keep: Annotated[int, Field(ge=1, le=1000)] | None = None,
-) -> dict[str, Any] | None:
+def back_up_database() -> dict[str, Any] | None:
     """Back up the database.
 
     Copies the whole database as it is at one instant while work goes on, restores the copy into a
-    scratch database and compares it: only then it is proven. Afterwards the oldest are deleted.
-
-    Args:
-        keep: How many of the newest backups to keep; empty: as AEGIS_KEEP_BACKUPS says.
+    scratch database and compares it: only then it is proven. Afterwards those are deleted that
+    AEGIS_KEEP_BACKUPS_HOURLY, _DAILY, _WEEKLY and _MONTHLY no longer keep.
     """
     run = running.get(None)
     actor = Actor(run.requested_by) if run and run.requested_by else SYSTEM
@@ -50,9 +45,15 @@ def back_up_database(
     except Stopped as stopped:
         log.warning("Stopped: %s", stopped)
         return None
-    deleted = keep_newest(keep or settings().keep_backups, actor)
+    deleted, failed = prune(actor)
     for name in deleted:
         log.info("Deleted the old backup %s", name)
+    if failed:
+        name, problem = next(iter(failed.items()))
+        raise AegisError(
+            f"{backup.file_name} is made and proven, but {len(failed)} old ones could not be "
+            f"deleted, as {name}: {problem}"
+        )
     return {"id": backup.id, **facts_of(backup), "deleted": deleted}
 
 

@@ -2,7 +2,9 @@
 
 import os
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import zstandard
@@ -11,7 +13,9 @@ from sqlalchemy.orm import Session
 
 from aegis_web.audit.models import SYSTEM
 from aegis_web.backups.actions import JOB_KEY, back_up
+from aegis_web.backups.folder import new_name
 from aegis_web.backups.models import Backup
+from aegis_web.clock import utc_now
 from aegis_web.config import Settings
 from aegis_web.engine import changes
 from aegis_web.engine.triggers import from_json
@@ -20,6 +24,7 @@ from aegis_web.jobs.models import Job, Origin
 from tests.support.databases import Postgres
 
 MakeBackup = Callable[..., Backup]
+AddBackup = Callable[..., Backup]
 DAILY = from_json({"kind": "cron", "expression": "0 2 * * *", "zone": "Europe/Berlin"})
 
 
@@ -44,6 +49,34 @@ def make_backup(app: Flask) -> MakeBackup:
         return row
 
     return make
+
+
+@pytest.fixture
+def add_backup(app: Flask) -> AddBackup:
+    """Adds a row and its files, as of some days ago."""
+    settings: Settings = app.extensions["aegis.settings"]
+
+    def add(days: float, **facts: Any) -> Backup:
+        made_at = utc_now() - timedelta(days=days)
+        name = new_name(made_at, "sqlite3.zst")
+        settings.backup_dir.mkdir(parents=True, exist_ok=True)
+        (settings.backup_dir / name).write_bytes(b"packed")
+        (settings.backup_dir / f"{name}.json").write_text("{}")
+        backup = Backup(
+            file_name=name,
+            database="SQLite 3.45",
+            size_bytes=6,
+            sha256="0" * 64,
+            made_at=made_at,
+            seconds=1,
+            made_by="Daily database backup",
+            **{"proven_at": made_at, **facts},
+        )
+        with app.app_context(), transaction() as session:
+            session.add(backup)
+        return backup
+
+    return add
 
 
 @pytest.fixture

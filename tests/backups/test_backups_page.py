@@ -58,7 +58,6 @@ def test_it_lists_the_copies_newest_first(
     assert first.sha256[:10] in page
     assert f'data-copy-value="{first.sha256}"' in page
     assert 'href="/runs/12"' in page
-    assert "The newest 7 are kept" in page
 
 
 def test_it_says_when_the_next_one_comes_in_the_zone_of_the_job(admin: Browser, job: int) -> None:

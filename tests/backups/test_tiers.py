@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from zoneinfo import ZoneInfo
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aegis_web.backups.tiers import (
@@ -36,6 +36,8 @@ def around(instant: datetime, hours: int) -> st.SearchStrategy[datetime]:
 
 instants = st.one_of(around(CHANGES[0], 80_000), *(around(change, 9) for change in CHANGES))
 backups = st.dictionaries(st.integers(1, 99), instants, max_size=30)
+
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 Kept = dict[int, tuple[str, ...]]
 
@@ -88,6 +90,7 @@ def test_the_first_days_of_january_belong_to_the_last_week_of_the_year() -> None
     assert staying(kept_by(times, {WEEKLY: 5}, BERLIN)) == {2, 3}
 
 
+@unhurried
 @given(backups, counts, zones)
 def test_the_newest_always_stays(
     times: dict[int, datetime], counts: dict[str, int], zone: ZoneInfo
@@ -100,6 +103,7 @@ def test_the_newest_always_stays(
         assert kept[newest][0] == NEWEST
 
 
+@unhurried
 @given(backups, counts, zones)
 def test_what_stays_would_stay_again_for_the_same_reasons(
     times: dict[int, datetime], counts: dict[str, int], zone: ZoneInfo
@@ -109,6 +113,7 @@ def test_what_stays_would_stay_again_for_the_same_reasons(
     assert kept_by(left, counts, zone) == {number: kept[number] for number in left}
 
 
+@unhurried
 @given(backups, counts, zones, st.randoms())
 def test_the_order_makes_no_difference(
     times: dict[int, datetime], counts: dict[str, int], zone: ZoneInfo, random: Random
@@ -118,6 +123,7 @@ def test_the_order_makes_no_difference(
     assert kept_by(dict(shuffled), counts, zone) == kept_by(times, counts, zone)
 
 
+@unhurried
 @given(backups, counts, counts, zones)
 def test_larger_counts_keep_at_least_the_same(
     times: dict[int, datetime], some: dict[str, int], more: dict[str, int], zone: ZoneInfo
@@ -126,6 +132,7 @@ def test_larger_counts_keep_at_least_the_same(
     assert staying(kept_by(times, some, zone)) <= staying(kept_by(times, larger, zone))
 
 
+@unhurried
 @given(backups, counts, zones)
 def test_a_tier_keeps_one_of_each_period_and_as_many_as_it_may(
     times: dict[int, datetime], counts: dict[str, int], zone: ZoneInfo
@@ -137,6 +144,7 @@ def test_a_tier_keeps_one_of_each_period_and_as_many_as_it_may(
         assert len(held) == len(set(held)) == min(count, len(set(periods.values())))
 
 
+@unhurried
 @given(backups, counts, zones, st.integers(1, 40))
 def test_a_new_backup_never_brings_back_one_that_went(
     times: dict[int, datetime], counts: dict[str, int], zone: ZoneInfo, hours: int

@@ -98,7 +98,7 @@ def test_it_never_prints_a_password_or_a_key() -> None:
         ("PORT", "70000", "from 1 to 65535"),
         ("WEB_CONCURRENCY", "0", "from 1 to 64"),
         ("AEGIS_PROXY_HOPS", "-1", "from 0 to 10"),
-        ("AEGIS_KEEP_BACKUPS", "none", "from 1 to 1000"),
+        ("AEGIS_KEEP_BACKUPS_DAILY", "none", "from 0 to 1000"),
         ("AEGIS_ALLOW_HTTP", "perhaps", "1 for yes or 0 for no"),
         ("AEGIS_PUBLIC_URL", "jobs.example.com", "https://jobs.example.com"),
         ("AEGIS_PUBLIC_URL", "https://example.com/jobs", "scheme and host only"),

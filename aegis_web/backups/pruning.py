@@ -1,0 +1,46 @@
+"""Deleting the backups that no tier keeps, and never the last one that is proven."""
+
+from sqlalchemy import select, tuple_
+from sqlalchemy.orm import Session
+
+from aegis_web.audit.models import Actor
+from aegis_web.backups.actions import remove
+from aegis_web.backups.models import Backup
+from aegis_web.backups.retention import known_backups, rules_of, why_kept
+from aegis_web.clock import utc_now
+from aegis_web.config import settings
+from aegis_web.errors import AegisError
+from aegis_web.extensions import transaction
+
+
+def prune(actor: Actor) -> tuple[list[str], dict[str, str]]:
+    """Delete what no tier keeps, oldest first, files and rows; one transaction each.
+
+    Gives the files' names, and those that could not be deleted with the reason; they stay in the
+    table. While no newer proven backup is there, nothing goes.
+    """
+    with transaction() as session:
+        backups = known_backups(session)
+    kept = why_kept(backups, rules_of(settings()), utc_now())
+    deleted: list[str] = []
+    failed: dict[str, str] = {}
+    for backup in reversed([backup for backup in backups if not kept[backup.id]]):
+        try:
+            with transaction() as session:
+                row = session.get(Backup, backup.id, with_for_update=True)
+                if row is None or not is_replaced(session, row):
+                    continue
+                remove(session, row, actor, "backup.prune")
+        except AegisError as error:
+            failed[backup.file_name] = str(error)
+        else:
+            deleted.append(backup.file_name)
+    return deleted, failed
+
+
+def is_replaced(session: Session, backup: Backup) -> bool:
+    """Whether a newer proven backup is there; it cannot vanish before this transaction ends."""
+    newer = tuple_(Backup.made_at, Backup.id) > (backup.made_at, backup.id)
+    query = select(Backup.id).where(Backup.proven_at.is_not(None), newer)
+    newest = query.order_by(Backup.made_at.desc(), Backup.id.desc()).limit(1)
+    return session.scalar(newest.with_for_update(read=True)) is not None

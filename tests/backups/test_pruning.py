@@ -1,0 +1,156 @@
+"""Deleting what no tier keeps: after a newer proven backup, rows and files together, audited."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+from aegis_web.audit.models import SYSTEM, Actor, AuditEntry
+from aegis_web.backups import proving
+from aegis_web.backups.actions import delete_backup
+from aegis_web.backups.copies import Unusable
+from aegis_web.backups.folder import new_name
+from aegis_web.backups.models import SAFETY, Backup
+from aegis_web.backups.pruning import prune
+from aegis_web.config import Settings
+from aegis_web.errors import AegisError
+from aegis_web.extensions import committed, db
+from aegis_web.services.back_up_database import back_up_database
+from tests.backups.conftest import AddBackup, stored
+from tests.support.applications import MakeApp
+
+ALICE = Actor("alice@example.org", 1)
+TWO_DAYS = {
+    "AEGIS_KEEP_BACKUPS_DAILY": "2",
+    "AEGIS_KEEP_BACKUPS_WEEKLY": "0",
+    "AEGIS_KEEP_BACKUPS_MONTHLY": "0",
+}
+
+
+@pytest.fixture
+def app(make_app: MakeApp, database_url: str) -> Flask:
+    """An application that keeps a backup for each of two days; on both databases."""
+    return make_app(DATABASE_URL=database_url, **TWO_DAYS)
+
+
+def files(app: Flask) -> set[str]:
+    settings: Settings = app.extensions["aegis.settings"]
+    return {file.name for file in settings.backup_dir.iterdir()}
+
+
+def with_manifests(*backups: Backup) -> set[str]:
+    return {name for one in backups for name in (one.file_name, f"{one.file_name}.json")}
+
+
+def test_rows_and_files_go_and_the_audit_says_so(app: Flask, add_backup: AddBackup) -> None:
+    nights = [add_backup(days) for days in (3, 1, 2, 0)]
+    settings: Settings = app.extensions["aegis.settings"]
+    foreign = settings.backup_dir / new_name(datetime(2026, 1, 1, tzinfo=UTC), "sqlite3.zst")
+    foreign.write_text("a copy that this database knows nothing of")
+    with app.app_context():
+        assert prune(ALICE) == ([nights[0].file_name, nights[2].file_name], {})
+        entries = db.session.scalars(select(AuditEntry).filter_by(action="backup.prune")).all()
+        assert [entry.subject for entry in entries] == ["backup:1", "backup:3"]
+        assert {entry.actor for entry in entries} == {ALICE.name}
+        assert json.dumps(nights[0].file_name) in json.dumps(entries[0].before)
+        db.session.close()
+        assert prune(ALICE) == ([], {})
+    assert {row.id for row in stored(app)} == {nights[1].id, nights[3].id}
+    assert files(app) == {*with_manifests(nights[1], nights[3]), foreign.name}
+
+
+def test_while_none_is_proven_nothing_goes(app: Flask, add_backup: AddBackup) -> None:
+    nights = [add_backup(days, proven_at=None) for days in range(5)]
+    with app.app_context():
+        assert prune(SYSTEM) == ([], {})
+    assert files(app) == with_manifests(*nights)
+
+
+def test_what_is_newer_than_the_last_proven_one_stays(app: Flask, add_backup: AddBackup) -> None:
+    bad = [add_backup(days, proven_at=None, proof_error="bad") for days in (0, 1, 2, 3)]
+    good = [add_backup(days) for days in (4, 5, 6, 7)]
+    with app.app_context():
+        assert len(prune(SYSTEM)[0]) == 2
+    assert files(app) == with_manifests(*bad, *good[:2])
+
+
+def test_a_safety_backup_is_not_a_week_old(app: Flask, add_backup: AddBackup) -> None:
+    young, _old = add_backup(6.9, origin=SAFETY), add_backup(7.1, origin=SAFETY)
+    kept = [add_backup(days) for days in (0, 1)]
+    with app.app_context():
+        prune(SYSTEM)
+    assert files(app) == with_manifests(young, *kept)
+
+
+def test_a_file_that_cannot_be_deleted_is_told_and_stays(app: Flask, add_backup: AddBackup) -> None:
+    stuck, gone, _first, _second = (add_backup(days) for days in (9, 8, 1, 0))
+    settings: Settings = app.extensions["aegis.settings"]
+    file = settings.backup_dir / stuck.file_name
+    file.unlink()
+    file.mkdir()  # as root, too, cannot be unlinked
+    with app.app_context():
+        deleted, failed = prune(SYSTEM)
+    assert deleted == [gone.file_name]
+    assert failed.keys() == {stuck.file_name}
+    assert "cannot be deleted" in failed[stuck.file_name]
+    assert stuck.id in {row.id for row in stored(app)}
+    assert gone.id not in {row.id for row in stored(app)}
+
+
+def test_the_newer_one_is_still_there_when_an_old_one_goes(
+    app: Flask, add_backup: AddBackup
+) -> None:
+    old, _older, newest = add_backup(8), add_backup(9), add_backup(0)
+    seen: list[str] = []
+
+    def delete_the_newest(*_: object) -> None:
+        if not seen:
+            seen.append("once")
+            delete_backup(newest.id, ALICE)
+
+    # Between the look at the table and the first deletion.
+    with app.app_context(), committed.connected_to(delete_the_newest):
+        prune(SYSTEM)
+    assert {row.id for row in stored(app)} == {old.id}
+
+
+def test_a_run_prunes_after_it_has_proved(make_app: MakeApp, sqlite_database: str) -> None:
+    app = make_app(DATABASE_URL=sqlite_database, **TWO_DAYS)
+    with app.app_context():
+        results = [back_up_database() or {} for _ in range(2)]
+    assert [len(result["deleted"]) for result in results] == [0, 1]
+    assert [row.id for row in stored(app)] == [results[1]["id"]]
+
+
+def test_a_run_whose_backup_is_no_good_prunes_nothing(
+    make_app: MakeApp, sqlite_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = make_app(DATABASE_URL=sqlite_database, **TWO_DAYS)
+    with app.app_context():
+        back_up_database()
+
+    def fail(*_: object) -> None:
+        raise Unusable("the copy is damaged")
+
+    monkeypatch.setattr(proving.sqlite, "check", fail)
+    with app.app_context(), pytest.raises(AegisError, match="damaged"):
+        back_up_database()
+    assert [row.proven_at is not None for row in stored(app)] == [True, False]
+
+
+def test_a_run_that_cannot_delete_fails_and_keeps_its_backup(
+    make_app: MakeApp, sqlite_database: str
+) -> None:
+    app = make_app(DATABASE_URL=sqlite_database, **TWO_DAYS)
+    settings: Settings = app.extensions["aegis.settings"]
+    with app.app_context():
+        first = back_up_database() or {}
+        file: Path = settings.backup_dir / first["file_name"]
+        file.unlink()
+        file.mkdir()
+        with pytest.raises(AegisError, match=r"is made and proven, but 1 .* cannot be deleted"):
+            back_up_database()
+    assert [row.proven_at is not None for row in stored(app)] == [True, True]
