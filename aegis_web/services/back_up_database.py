@@ -51,8 +51,8 @@ def back_up_database() -> dict[str, Any] | None:
     if failed:
         name, problem = next(iter(failed.items()))
         raise AegisError(
-            f"{backup.file_name} is made and proven, but {len(failed)} old ones could not be "
-            f"deleted, as {name}: {problem}"
+            f"{backup.file_name} is made and proven, but of the old ones {len(failed)} could not "
+            f"be deleted, as {name}: {problem}"
         )
     return {"id": backup.id, **facts_of(backup), "deleted": deleted}
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,30 +54,31 @@ def make_backup(app: Flask) -> MakeBackup:
 
 @pytest.fixture
 def add_backup(app: Flask) -> AddBackup:
-    """Adds a row and its files, as of some days ago."""
+    """Adds a row and its files to the application, as `add_to` does."""
+    return partial(add_to, app)
+
+
+def add_to(app: Flask, days: float, **facts: Any) -> Backup:
+    """Add a backup as of some days ago: proven at once, its files are there."""
     settings: Settings = app.extensions["aegis.settings"]
-
-    def add(days: float, **facts: Any) -> Backup:
-        made_at = utc_now() - timedelta(days=days)
-        name = new_name(made_at, "sqlite3.zst")
-        settings.backup_dir.mkdir(parents=True, exist_ok=True)
-        (settings.backup_dir / name).write_bytes(b"packed")
-        (settings.backup_dir / f"{name}.json").write_text("{}")
-        backup = Backup(
-            file_name=name,
-            database="SQLite 3.45",
-            size_bytes=6,
-            sha256="0" * 64,
-            made_at=made_at,
-            seconds=1,
-            made_by="Daily database backup",
-            **{"proven_at": made_at, **facts},
-        )
-        with app.app_context(), transaction() as session:
-            session.add(backup)
-        return backup
-
-    return add
+    made_at = utc_now() - timedelta(days=days)
+    name = new_name(made_at, "sqlite3.zst")
+    settings.backup_dir.mkdir(parents=True, exist_ok=True)
+    (settings.backup_dir / name).write_bytes(b"packed")
+    (settings.backup_dir / f"{name}.json").write_text("{}")
+    backup = Backup(
+        file_name=name,
+        database="SQLite 3.45",
+        size_bytes=6,
+        sha256="0" * 64,
+        made_at=made_at,
+        seconds=1,
+        made_by="Daily database backup",
+        **{"proven_at": made_at, **facts},
+    )
+    with app.app_context(), transaction() as session:
+        session.add(backup)
+    return backup
 
 
 @pytest.fixture

@@ -109,4 +109,4 @@ def test_a_failure_is_a_failed_run_with_the_cure(running_app: Flask) -> None:
     run = wait_until(lambda: ended(running_app, run_id))
     assert run.status == RunStatus.FAILED
     assert "AEGIS_BACKUP_DIR" in str(run.error)
-    assert "The last backup failed" in signed_in(running_app).get("/backups").text
+    assert "The backup job failed" in signed_in(running_app).get("/backups").text

@@ -152,11 +152,11 @@ def test_a_failed_backup_is_said_with_its_error(app: Flask, admin: Browser, job:
         app, job, RunStatus.FAILED, started_at=NIGHT, finished_at=NIGHT, error="<b>disk full"
     )
     page = admin.get("/backups").text
-    assert "The last backup failed" in page
+    assert "The backup job failed" in page
     assert "&lt;b&gt;disk full" in page
     assert f'href="/runs/{run_id}"' in page
     add_run(app, job, RunStatus.SUCCEEDED, started_at=NIGHT, finished_at=NIGHT)
-    assert "The last backup failed" not in admin.get("/backups").text
+    assert "The backup job failed" not in admin.get("/backups").text
 
 
 def test_a_paused_or_broken_job_is_said(app: Flask, admin: Browser, job: int) -> None:

@@ -1,6 +1,8 @@
 """Deleting what no tier keeps: after a newer proven backup, rows and files together, audited."""
 
 import json
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,10 +21,31 @@ from aegis_web.config import Settings
 from aegis_web.errors import AegisError
 from aegis_web.extensions import committed, db
 from aegis_web.services.back_up_database import back_up_database
-from tests.backups.conftest import AddBackup, stored
+from tests.backups.conftest import AddBackup, add_to, stored
 from tests.support.applications import MakeApp
+from tests.support.environment import process_environment
 
 ALICE = Actor("alice@example.org", 1)
+ROOT = Path(__file__).parents[2]
+KILLED_BEFORE = """
+import os, signal, sys
+from aegis_web import create_app
+from aegis_web.audit.models import SYSTEM
+from aegis_web.backups.pruning import prune
+
+left = int(sys.argv[1])
+
+def die(event, details):
+    global left
+    if event == "os.remove" and ".sqlite3.zst" in str(details[0]):
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+sys.addaudithook(die)
+with create_app().app_context():
+    prune(SYSTEM)
+"""
 TWO_DAYS = {
     "AEGIS_KEEP_BACKUPS_DAILY": "2",
     "AEGIS_KEEP_BACKUPS_WEEKLY": "0",
@@ -117,6 +140,23 @@ def test_the_newer_one_is_still_there_when_an_old_one_goes(
     assert {row.id for row in stored(app)} == {old.id}
 
 
+@pytest.mark.parametrize("removal", [1, 2, 3, 4])
+def test_a_kill_at_any_file_leaves_none_without_its_row(
+    make_app: MakeApp, sqlite_database: str, data_dir: Path, removal: int
+) -> None:
+    app = make_app(DATABASE_URL=sqlite_database, **TWO_DAYS)
+    first, second, *kept = (add_to(app, days) for days in (9, 8, 1, 0))
+    env = process_environment(data_dir, **TWO_DAYS)
+    command = [sys.executable, "-c", KILLED_BEFORE, str(removal)]
+    assert subprocess.run(command, cwd=ROOT, env=env, check=False).returncode == -9
+    rows = {row.file_name for row in stored(app)}
+    assert {name.removesuffix(".json") for name in files(app)} <= rows
+    assert (first.file_name in rows) == (removal < 3)
+    with app.app_context():
+        assert prune(SYSTEM)[0][-1] == second.file_name
+    assert files(app) == with_manifests(*kept)
+
+
 def test_a_run_prunes_after_it_has_proved(make_app: MakeApp, sqlite_database: str) -> None:
     app = make_app(DATABASE_URL=sqlite_database, **TWO_DAYS)
     with app.app_context():
@@ -151,6 +191,6 @@ def test_a_run_that_cannot_delete_fails_and_keeps_its_backup(
         file: Path = settings.backup_dir / first["file_name"]
         file.unlink()
         file.mkdir()
-        with pytest.raises(AegisError, match=r"is made and proven, but 1 .* cannot be deleted"):
+        with pytest.raises(AegisError, match=r"is made and proven, but .* 1 .* cannot be deleted"):
             back_up_database()
     assert [row.proven_at is not None for row in stored(app)] == [True, True]

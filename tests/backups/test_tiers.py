@@ -37,7 +37,7 @@ def around(instant: datetime, hours: int) -> st.SearchStrategy[datetime]:
 instants = st.one_of(around(CHANGES[0], 80_000), *(around(change, 9) for change in CHANGES))
 backups = st.dictionaries(st.integers(1, 99), instants, max_size=30)
 
-unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+unhurried = settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 
 Kept = dict[int, tuple[str, ...]]
 

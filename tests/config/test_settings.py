@@ -147,6 +147,7 @@ def test_an_unknown_setting_is_refused_with_the_nearest_name() -> None:
     error = refusal(AEGIS_TIMEZON="Europe/Berlin")
     assert error.setting == "AEGIS_TIMEZON"
     assert "did you mean AEGIS_TIMEZONE?" in error.cure
+    assert "did you mean AEGIS_KEEP_BACKUPS_DAILY?" in refusal(AEGIS_KEEP_BACKUPS="7").cure
 
 
 @pytest.mark.parametrize("missing", ["SECRET_KEY", "AEGIS_ENCRYPTION_KEYS", "AEGIS_PUBLIC_URL"])
