@@ -123,20 +123,18 @@ def test_a_file_that_cannot_be_deleted_is_told_and_stays(app: Flask, add_backup:
     assert gone.id not in {row.id for row in stored(app)}
 
 
-def test_the_newer_one_is_still_there_when_an_old_one_goes(
+def test_nothing_goes_whose_newer_ones_were_deleted_meanwhile(
     app: Flask, add_backup: AddBackup
 ) -> None:
-    old, _older, newest = add_backup(8), add_backup(9), add_backup(0)
-    seen: list[str] = []
+    old, *newer = [add_backup(days) for days in (9, 1, 0)]
 
-    def delete_the_newest(*_: object) -> None:
-        if not seen:
-            seen.append("once")
-            delete_backup(newest.id, ALICE)
+    def delete_the_newer(*_: object) -> None:
+        if newer:
+            delete_backup(newer.pop().id, ALICE)
 
-    # Between the look at the table and the first deletion.
-    with app.app_context(), committed.connected_to(delete_the_newest):
-        prune(SYSTEM)
+    # Between the look at the table and the deletion.
+    with app.app_context(), committed.connected_to(delete_the_newer):
+        assert prune(SYSTEM) == ([], {})
     assert {row.id for row in stored(app)} == {old.id}
 
 
