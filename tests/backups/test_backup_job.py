@@ -74,7 +74,7 @@ def test_back_up_now_makes_a_proven_backup_with_log_and_result(
         run_id = request_backup(ALICE, registry, KEY) or 0
         again = request_backup(ALICE, registry, KEY)
     assert again == run_id
-    run = wait_until(lambda: ended(running_app, run_id))
+    run = wait_until(lambda: ended(running_app, run_id), 60)
     assert (run.status, run.error) == (RunStatus.SUCCEEDED, None)
     backup = stored(running_app)[0]
     assert backup.proven_at is not None
@@ -106,7 +106,7 @@ def test_a_failure_is_a_failed_run_with_the_cure(running_app: Flask) -> None:
     settings.backup_dir.write_text("in the way")
     with running_app.app_context():
         run_id = request_backup(ALICE, running_app.extensions["aegis.registry"], KEY) or 0
-    run = wait_until(lambda: ended(running_app, run_id))
+    run = wait_until(lambda: ended(running_app, run_id), 60)
     assert run.status == RunStatus.FAILED
     assert "AEGIS_BACKUP_DIR" in str(run.error)
     assert "The backup job failed" in signed_in(running_app).get("/backups").text
