@@ -5,7 +5,7 @@ from sqlalchemy.orm import Session
 
 from aegis_web.audit.models import Actor
 from aegis_web.backups.actions import remove
-from aegis_web.backups.models import Backup
+from aegis_web.backups.models import UPLOADED, Backup
 from aegis_web.backups.retention import known_backups, rules_of, why_kept
 from aegis_web.clock import utc_now
 from aegis_web.config import settings
@@ -39,8 +39,9 @@ def prune(actor: Actor) -> tuple[list[str], dict[str, str]]:
 
 
 def is_replaced(session: Session, backup: Backup) -> bool:
-    """Whether a newer proven backup is there; it cannot vanish before this transaction ends."""
+    """Whether a newer proven one of ours is there; it cannot vanish within this transaction."""
     newer = tuple_(Backup.made_at, Backup.id) > (backup.made_at, backup.id)
-    query = select(Backup.id).where(Backup.proven_at.is_not(None), newer)
+    own = Backup.origin != UPLOADED
+    query = select(Backup.id).where(Backup.proven_at.is_not(None), own, newer)
     newest = query.order_by(Backup.made_at.desc(), Backup.id.desc()).limit(1)
     return session.scalar(newest.with_for_update(read=True)) is not None

@@ -8,19 +8,17 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aegis_web.backups import models
 from aegis_web.backups.actions import JOB_KEY
-from aegis_web.backups.models import Backup
+from aegis_web.backups.models import MADE, SAFETY, UPLOADED, Backup
 from aegis_web.backups.tiers import DAILY, HOURLY, MONTHLY, NEWEST, WEEKLY, kept_by
 from aegis_web.config import Settings, settings
 from aegis_web.engine.triggers import coming, from_json
 from aegis_web.extensions import db
 from aegis_web.jobs.models import Job, JobState
 
-SAFETY = "safety"
 SAFETY_AGE = timedelta(days=7)  # until then what a restore has replaced can be had again
 LOOK_AHEAD = 32  # planned backups of which one is asked what it makes go
-REASONS = (NEWEST, HOURLY, DAILY, WEEKLY, MONTHLY, SAFETY)
+REASONS = (NEWEST, HOURLY, DAILY, WEEKLY, MONTHLY, SAFETY, UPLOADED)
 
 
 @dataclass(frozen=True)
@@ -30,7 +28,7 @@ class Known:
     id: int
     made_at: datetime
     proven: bool
-    safety: bool = False
+    origin: str = MADE
     file_name: str = ""
 
 
@@ -77,29 +75,25 @@ def known_backups(session: Session) -> list[Known]:
     columns = Backup.id, Backup.made_at, Backup.proven_at, Backup.origin, Backup.file_name
     rows = session.execute(select(*columns).order_by(Backup.made_at.desc(), Backup.id.desc()))
     return [
-        Known(
-            row.id,
-            row.made_at,
-            row.proven_at is not None,
-            row.origin == models.SAFETY,
-            row.file_name,
-        )
+        Known(row.id, row.made_at, row.proven_at is not None, row.origin, row.file_name)
         for row in rows
     ]
 
 
 def why_kept(backups: Sequence[Known], rules: Rules, now: datetime) -> dict[int, tuple[str, ...]]:
-    """Why each backup stays, by its number; one without a reason goes. Newest first.
+    """Why each backup stays, by its number; one without a reason goes.
 
     A backup stays if the tiers keep it among all, or among the proven ones alone: so one that is
-    no good takes no other's place. The newest proven one stays, and whatever is newer.
+    no good takes no other's place. The newest proven one stays, and whatever is newer. One from
+    elsewhere replaces none of ours and goes by hand only.
     """
-    times = {backup.id: backup.made_at for backup in backups}
-    proven = {backup.id: backup.made_at for backup in backups if backup.proven}
+    own = [backup for backup in backups if backup.origin != UPLOADED]
+    times = {backup.id: backup.made_at for backup in own}
+    proven = {backup.id: backup.made_at for backup in own if backup.proven}
     among_all = kept_by(times, rules.counts, rules.zone)
     among_proven = kept_by(proven, rules.counts, rules.zone)
-    young = {each.id for each in backups if each.safety and now - each.made_at < SAFETY_AGE}
     kept, replaced = {}, False
+    young = {one.id for one in own if one.origin == SAFETY and now - one.made_at < SAFETY_AGE}
     for number, reasons in among_all.items():
         found = {*reasons, *among_proven.get(number, ())}
         if not replaced:
@@ -108,7 +102,7 @@ def why_kept(backups: Sequence[Known], rules: Rules, now: datetime) -> dict[int,
             found.add(SAFETY)
         kept[number] = tuple(reason for reason in REASONS if reason in found)
         replaced = replaced or number in proven
-    return kept
+    return kept | {one.id: (UPLOADED,) for one in backups if one.origin == UPLOADED}
 
 
 def retention(now: datetime) -> Retention:

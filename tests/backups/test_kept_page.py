@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Page, expect
 
-from aegis_web.backups.models import SAFETY
+from aegis_web.backups.models import SAFETY, UPLOADED
 from aegis_web.backups.picture import DRAWN, Picture, picture_of
 from aegis_web.backups.retention import Known, Retention, Rules, next_to_go, why_kept
 from aegis_web.backups.tiers import DAILY, HOURLY, MONTHLY, WEEKLY
@@ -108,10 +108,12 @@ def test_a_backup_that_is_not_proven_looks_otherwise(in_app: None) -> None:
 
 
 def test_other_reasons_have_a_lane_where_they_alone_keep_one(in_app: None) -> None:
-    safe = Known(1, NOON - timedelta(days=3), proven=True, safety=True)
+    safe = Known(1, NOON - timedelta(days=3), proven=True, origin=SAFETY)
     none = {HOURLY: 0, DAILY: 0, WEEKLY: 0, MONTHLY: 0}
-    names = [lane.name for lane in drawn([safe, *nights(1)], counts=none).lanes]
-    assert names == ["Newest", "Before a restore", "Goes next"]
+    foreign = Known(9, NOON - timedelta(days=2), proven=True, origin=UPLOADED)
+    lanes = drawn([safe, foreign, *nights(1)], counts=none).lanes
+    names = [lane.name for lane in lanes]
+    assert names == ["Newest", "Before a restore", "From elsewhere", "Goes next"]
 
 
 def test_of_very_many_only_the_newest_are_drawn(in_app: None) -> None:

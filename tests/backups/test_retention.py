@@ -6,7 +6,8 @@ from zoneinfo import ZoneInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aegis_web.backups.retention import SAFETY, Known, Leaving, Rules, next_to_go, why_kept
+from aegis_web.backups.models import MADE, SAFETY, UPLOADED
+from aegis_web.backups.retention import Known, Leaving, Rules, next_to_go, why_kept
 from aegis_web.backups.tiers import DAILY, HOURLY, MONTHLY, NEWEST, WEEKLY
 from tests.backups.test_tiers import counts, instants, unhurried, zones
 
@@ -19,13 +20,13 @@ rules = st.builds(Rules, counts, zones)
 @st.composite
 def tables(draw: st.DrawFn) -> list[Known]:
     made = draw(st.lists(instants, max_size=25))
-    flags = st.booleans()
-    return [Known(number, at, draw(flags), draw(flags)) for number, at in enumerate(made, 1)]
+    proven, origins = st.booleans(), st.sampled_from([MADE, SAFETY, UPLOADED])
+    return [Known(number, at, draw(proven), draw(origins)) for number, at in enumerate(made, 1)]
 
 
-def night(number: int, days: int, *, proven: bool = True, safety: bool = False) -> Known:
+def night(number: int, days: int, *, proven: bool = True, origin: str = MADE) -> Known:
     """The backup of `days` before, at 02:00."""
-    return Known(number, NOON - timedelta(days=days, hours=10), proven, safety)
+    return Known(number, NOON - timedelta(days=days, hours=10), proven, origin)
 
 
 def staying(backups: list[Known], of: Rules, now: datetime = NOON) -> set[int]:
@@ -57,9 +58,18 @@ def test_backups_of_a_release_that_proved_none_follow_the_tiers() -> None:
 
 
 def test_a_safety_backup_stays_for_seven_days_and_then_follows_the_tiers() -> None:
-    backups = [night(3, 0), night(2, 1), night(1, 6, safety=True)]
+    backups = [night(3, 0), night(2, 1), night(1, 6, origin=SAFETY)]
     assert why_kept(backups, TWO_DAYS, NOON)[1] == (SAFETY,)
     assert staying(backups, TWO_DAYS, NOON + timedelta(days=1)) == {2, 3}
+
+
+def test_a_backup_from_elsewhere_takes_no_place_and_goes_by_hand_only() -> None:
+    own = [night(number, days=3 - number, proven=number == 1) for number in (1, 2, 3)]
+    foreign = [Known(9, NOON, proven=True, origin=UPLOADED), night(8, 400, origin=UPLOADED)]
+    kept = why_kept([*own, *foreign], TWO_DAYS, NOON)
+    assert (kept[9], kept[8]) == ((UPLOADED,), (UPLOADED,))
+    assert {number: kept[number] for number in (1, 2, 3)} == why_kept(own, TWO_DAYS, NOON)
+    assert NEWEST in kept[1]  # what is newer and proven is not ours
 
 
 def test_the_first_to_go_is_told_with_the_backup_after_which_it_goes() -> None:
@@ -92,8 +102,9 @@ def test_the_newest_proven_and_all_that_is_newer_stay(
 ) -> None:
     kept = why_kept(backups, of, now)
     assert kept.keys() == {backup.id for backup in backups}
-    proven = max(((each.made_at, each.id) for each in backups if each.proven), default=None)
-    for backup in backups:
+    own = [backup for backup in backups if backup.origin != UPLOADED]
+    proven = max(((each.made_at, each.id) for each in own if each.proven), default=None)
+    for backup in own:
         if proven is None or (backup.made_at, backup.id) >= proven:
             assert NEWEST in kept[backup.id]
 
@@ -105,6 +116,15 @@ def test_proven_ones_stay_as_if_the_others_were_not_there(
 ) -> None:
     proven = [backup for backup in backups if backup.proven]
     assert staying(proven, of, now) <= staying(backups, of, now)
+
+
+@unhurried
+@given(tables(), rules, instants)
+def test_those_from_elsewhere_change_nothing_for_ours(
+    backups: list[Known], of: Rules, now: datetime
+) -> None:
+    own = [backup for backup in backups if backup.origin != UPLOADED]
+    assert why_kept(own, of, now).items() <= why_kept(backups, of, now).items()
 
 
 @unhurried
