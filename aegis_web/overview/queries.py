@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from flask import current_app
 from sqlalchemy import func, or_, select
 
-from aegis_web.backups.models import Backup
+from aegis_web.backups.models import UPLOADED, Backup
 from aegis_web.calendars.queries import blackouts_at
 from aegis_web.clock import EPOCH, utc_now
 from aegis_web.config import Settings
@@ -269,10 +269,10 @@ def last_day(now: datetime) -> Day:
 
 
 def newest_backup_at() -> datetime | None:
-    """When the newest proven backup was made."""
+    """When the newest proven backup of ours was made; one from elsewhere saves nothing here."""
     made_at: datetime | None = db.session.scalar(
         select(Backup.made_at)
-        .where(Backup.proven_at.is_not(None))
+        .where(Backup.proven_at.is_not(None), Backup.origin != UPLOADED)
         .order_by(Backup.made_at.desc())
         .limit(1)
     )
@@ -280,9 +280,11 @@ def newest_backup_at() -> datetime | None:
 
 
 def unproven_backup(now: datetime) -> Unproven | None:
-    """The newest backup, if its proof failed or never came."""
+    """The newest backup of ours, if its proof failed or never came."""
     newest = db.session.execute(
-        select(Backup.made_at, Backup.proven_at, Backup.proof_error).order_by(Backup.id.desc())
+        select(Backup.made_at, Backup.proven_at, Backup.proof_error)
+        .where(Backup.origin != UPLOADED)
+        .order_by(Backup.id.desc())
     ).first()
     if newest is None or newest.proven_at is not None:
         return None

@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from aegis_web.backups.models import Backup
+from aegis_web.backups.models import UPLOADED, Backup
 from aegis_web.clock import EPOCH, utc_now
 from aegis_web.config import settings
 from aegis_web.extensions import transaction
@@ -160,6 +160,8 @@ def test_a_missing_backup_is_noticed_after_the_first_day(app: Flask, admin: Brow
     assert WARNING not in admin.get("/").text
     back_up(app, hours_ago=27)
     assert WARNING in admin.get("/").text
+    back_up(app, hours_ago=2, origin=UPLOADED)
+    assert WARNING in admin.get("/").text
     back_up(app, hours_ago=1)
     assert WARNING not in admin.get("/").text
 
@@ -168,6 +170,8 @@ def test_a_newest_backup_that_is_no_good_is_red(app: Flask, admin: Browser) -> N
     add_job(app)
     back_up(app, hours_ago=2)
     unproven = "The newest backup is not proven"
+    assert unproven not in admin.get("/").text
+    back_up(app, hours_ago=0.6, proven_at=None, proof_error="cut short", origin=UPLOADED)
     assert unproven not in admin.get("/").text
     back_up(app, hours_ago=0.5, proven_at=None)  # its proof may still come
     assert unproven not in admin.get("/").text
