@@ -248,25 +248,24 @@ def test_a_broken_download_is_resumed_from_a_real_server(
     headers = bearer(make(admin, "backups:read"))
     server = start_server().ready()
     url = f"{server.url}/backups/{backup.id}/file"
-    got = hashlib.sha256()
+    head = requests.head(url, headers=headers, timeout=60)
+    assert (head.status_code, int(head.headers["Content-Length"])) == (200, size)
+    before, got = peak_bytes(server, reset=True), hashlib.sha256()
     with requests.get(url, headers=headers, stream=True, timeout=60) as broken:
         etag = broken.headers["ETag"]
         got.update(broken.raw.read(size // 3))
-    peak = peak_bytes(server, reset=True)
     more = headers | {"Range": f"bytes={size // 3}-", "If-Range": etag}
     with requests.get(url, headers=more, stream=True, timeout=60) as rest:
         assert rest.status_code == 206
         for piece in rest.iter_content(1 << 20):
             got.update(piece)
     assert got.hexdigest() == sha256
-    head = requests.head(url, headers=headers, timeout=60)
-    assert (head.status_code, int(head.headers["Content-Length"])) == (200, size)
     beyond = requests.get(url, headers=headers | {"Range": f"bytes={size}-"}, timeout=60)
     assert (beyond.status_code, beyond.headers["Content-Range"]) == (416, f"bytes */{size}")
     with requests.get(url, headers=headers, stream=True, timeout=60) as whole:
         read = sum(len(piece) for piece in whole.iter_content(1 << 20))
     assert read == size
-    assert peak_bytes(server) - peak < size // 8
+    assert peak_bytes(server) - before < size // 8
 
 
 def enlarge(app: Flask, backup_id: int, folder: Path) -> tuple[int, str]:
