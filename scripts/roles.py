@@ -33,6 +33,10 @@ FOOT = """
 "part": the operator runs a job with the arguments that it has, and pauses, resumes or runs many at
 once; with other arguments, of an earlier run too, and to tag or delete, it takes an editor.
 
+An account can be restricted to the jobs with certain tags. For it every other job, with its runs,
+is not there (404), and what is about all jobs is closed (403): the forecast, to pause and resume
+everything, to change calendars.
+
 Everybody who has signed in, whatever the role, has the routes of their own account: password,
 sessions, how pages look.
 """

@@ -17,10 +17,11 @@ from flask_security import current_user
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from aegis_web.accounts.queries import administrator_exists
-from aegis_web.accounts.rights import ROLE_WORDS, Right, right_for, role_with
+from aegis_web.accounts.rights import OF_ALL_JOBS, ROLE_WORDS, Right, right_for, role_with
 from aegis_web.accounts.session import web_session
 from aegis_web.config import Settings, is_loopback, settings
 from aegis_web.extensions import db
+from aegis_web.jobs.sight import look_through
 from aegis_web.language import _
 from aegis_web.tokens.actions import note_use, open_token
 from aegis_web.tokens.scopes import ROUTES
@@ -171,6 +172,7 @@ def accept_token(text: str) -> None:
         abort(403, _("The scopes of this token do not reach here."))
     current_app.login_manager._update_request_context_with_user(token.account)  # type: ignore[attr-defined]
     refuse_below(needed)
+    narrow_sight()
     g.token = token.prefix
     note_use(token, request.remote_addr or "")
 
@@ -199,6 +201,7 @@ def require_right() -> None:
     if needed is None:
         raise LookupError(f"the route {request.endpoint} has no right in accounts/rights.py")
     refuse_below(needed)
+    narrow_sight()
     if large:  # what a stranger sends there is not even read
         request.max_content_length = room_for_upload()
 
@@ -224,6 +227,21 @@ def refuse_below(needed: Right) -> None:
             403,
             _("This takes the role %(role)s. An administrator can give it to you.", role=role),
         )
+
+
+def narrow_sight() -> None:
+    """Let a restricted account see its jobs alone; 403 where something is about all jobs."""
+    tags = current_user.sees
+    if tags is not None and request.endpoint in OF_ALL_JOBS:
+        abort(
+            403,
+            _(
+                "This is about all jobs, and your account sees only those with the tags %(tags)s. "
+                "An administrator can do it, or let you see all jobs.",
+                tags=", ".join(tags),
+            ),
+        )
+    look_through(tags, current_user.email)
 
 
 def may(right: str) -> bool:

@@ -22,6 +22,7 @@ from aegis_web.config import settings
 from aegis_web.database import WRITE
 from aegis_web.errors import AegisError, Invalid
 from aegis_web.extensions import db
+from aegis_web.jobs.forms import one_line, split_tags
 from aegis_web.language import _, ngettext
 from aegis_web.web.formats import duration
 from aegis_web.web.pages import finish_reading, go_to, render
@@ -40,7 +41,7 @@ def invite() -> Response:
     """Make an account, and show the link for its person once."""
     email, role = request.form.get("email", ""), request.form.get("role", "")
     try:
-        account_id, path = members.invite(current_actor(), email, role)
+        account_id, path = members.invite(current_actor(), email, role, typed_tags())
     except Invalid as invalid:
         return list_page(invalid.errors, 422)
     return account_page(account_id, link=hand_out(account_id, path))
@@ -54,10 +55,10 @@ def show(id: int) -> Response:
 
 @bp.post(ONE)
 def change(id: int) -> Response:
-    """Give it another role, or switch it on or off."""
+    """Give it another role or sight, or switch it on or off."""
     role, active = request.form.get("role", ""), request.form.get("active") == "1"
     try:
-        members.change_account(current_actor(), id, role, active=active)
+        members.change_account(current_actor(), id, role, typed_tags(), active=active)
     except Invalid as invalid:
         return account_page(id, errors=invalid.errors, status=422)
     flash(_("Saved. The sessions of this account have ended."), "success")
@@ -126,6 +127,11 @@ def choose_password_by_link(token: str) -> Response:
             return go_to(FIRST_PAGE)
     status = 422 if request.method == "POST" else 200
     return render("accounts/choose_password.html", status=status, form=form, email=email)
+
+
+def typed_tags() -> tuple[str, ...]:
+    """The tags in the form of an account."""
+    return split_tags(one_line(request.form.get("tags", "")))
 
 
 def forgotten_page(error: str | None = None, status: int = 200) -> Response:

@@ -7,6 +7,7 @@ may administer the installation.
 
 import hmac
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import uuid4
@@ -33,6 +34,7 @@ from aegis_web.clock import utc_now
 from aegis_web.config import settings
 from aegis_web.errors import Conflict, Invalid, NotFound
 from aegis_web.extensions import db, transaction
+from aegis_web.jobs.definition import tags_error
 from aegis_web.language import N_, _
 
 INVITATION_LIFE = timedelta(days=7)
@@ -93,12 +95,13 @@ def find_account_of(email: str) -> Account:
     return account
 
 
-def invite(actor: Actor, email: str, role: str) -> tuple[int, str]:
-    """Make an account and the path of the link with which its person chooses a password.
+def invite(actor: Actor, email: str, role: str, tags: Sequence[str] = ()) -> tuple[int, str]:
+    """Make an account that sees the jobs with one of `tags` (none: all), and the path of the link
+    with which its person chooses a password.
 
-    Raises: Invalid naming `email` or `role`.
+    Raises: Invalid naming `email`, `role` or `tags`.
     """
-    email, role = checked_email(email), checked_role(role)
+    email, role, only_tags = checked_email(email), checked_role(role), checked_tags(tags, role)
     with transaction() as session:
         taken = select(exists().where(has_address(email)))
         if session.scalar(taken):
@@ -109,12 +112,13 @@ def invite(actor: Actor, email: str, role: str) -> tuple[int, str]:
             active=True,
             fs_uniquifier=uuid4().hex,
             created_at=utc_now(),
+            only_tags=only_tags,
             roles=[add_role(session, role)],
         )
         session.add(account)
         session.flush()
         path = add_link(session, account.id, INVITATION_LIFE)
-        after = {"email": email, "role": role}
+        after = {"email": email, "role": role, "tags": only_tags}
         session.add(audit_entry(actor, "account.invite", subject_of(account.id), None, after))
     return account.id, path
 
@@ -190,21 +194,25 @@ def account_of_link(token: str) -> int:
     return link.account_id
 
 
-def change_account(actor: Actor, account_id: int, role: str, *, active: bool) -> None:
-    """Give an account a role, switch it on or off. What it may do less ends all its sessions, and
-    so does any other role.
+def change_account(
+    actor: Actor, account_id: int, role: str, tags: Sequence[str], *, active: bool
+) -> None:
+    """Give an account a role and the tags of the jobs that it sees (none: all), switch it on or
+    off. Any change ends all its sessions.
 
-    Raises: NotFound; Invalid naming `role` or `active`, also where nobody could administer then.
+    Raises: NotFound; Invalid naming `role`, `tags` or `active`, also where nobody could administer
+    then.
     """
-    role = checked_role(role)
+    role, only_tags = checked_role(role), checked_tags(tags, checked_role(role))
     with transaction() as session:
         locked_admin_role(session)
         account = locked_account(session, account_id)
-        before = {"role": account.role, "active": account.active}
-        after = {"role": role, "active": active}
+        before = {"role": account.role, "active": account.active, "tags": account.only_tags}
+        after = {"role": role, "active": active, "tags": only_tags}
         if before == after:
             return
         account.roles, account.active = [add_role(session, role)], active
+        account.only_tags = only_tags
         session.flush()
         if not other_administrators(session):
             field = "role" if role != ADMIN else "active"
@@ -280,6 +288,17 @@ def checked_role(role: str) -> str:
     if role not in ROLES:
         raise Invalid({"role": _("Choose one of: %(values)s.", values=", ".join(ROLES))})
     return role
+
+
+def checked_tags(tags: Sequence[str], role: str) -> list[str] | None:
+    """The tags that an account is restricted to; None: it is not. Raises: Invalid."""
+    if not tags:
+        return None
+    if error := tags_error(tags):
+        raise Invalid({"tags": error})
+    if role == ADMIN:
+        raise Invalid({"tags": _("An administrator sees all jobs. Leave this empty.")})
+    return list(tags)
 
 
 def subject_of(account_id: int) -> str:

@@ -44,6 +44,7 @@ class Account(Model, UserMixin):
     created_at: Mapped[datetime] = mapped_column(Instant)
     zone: Mapped[str | None]  # how this person sees times; None: as the browser says
     preferences: Mapped[dict[str, str] | None] = mapped_column(Document)  # None: nothing chosen
+    only_tags: Mapped[list[str] | None] = mapped_column(Document)  # None: not restricted
     roles: Mapped[list[Role]] = relationship(  # type: ignore[assignment]  # UserMixin: RoleMixin
         secondary=account_roles, lazy="joined"
     )
@@ -58,6 +59,11 @@ class Account(Model, UserMixin):
     def right(self) -> Right:
         """What this person may do."""
         return right_of([role.name for role in self.roles])
+
+    @property
+    def sees(self) -> list[str] | None:
+        """The tags of the jobs that this person sees; None: all, as administrators always do."""
+        return self.only_tags if self.right < Right.ADMIN else None
 
 
 class AccountSession(Model):

@@ -150,6 +150,22 @@ RIGHTS = {
     "system.index": Right.READ,
     "system.services": Right.READ,
 }
+OF_ALL_JOBS = frozenset(  # closed to who sees only some jobs
+    {
+        "forecast.index",
+        "pauses.new",
+        "pauses.pause",
+        "pauses.resume_form",
+        "pauses.resume",
+        "calendars.new",
+        "calendars.redraw_new",
+        "calendars.create",
+        "calendars.edit",
+        "calendars.redraw_edit",
+        "calendars.update",
+        "calendars.delete",
+    }
+)
 OF_EDITORS = frozenset({"tag", "delete"})  # among what is done to many jobs at once
 
 # Routes of which a part needs more, by what is sent: a run with other arguments is an edit.

@@ -99,4 +99,5 @@ def _seal_before(connection: Connection) -> None:
 
 @event.listens_for(Engine, "rollback")
 def _forget(connection: Connection) -> None:
-    connection.info.pop(WRITTEN, None)
+    if not connection.invalidated:  # else what it knew has gone with it
+        connection.info.pop(WRITTEN, None)

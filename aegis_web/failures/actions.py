@@ -7,8 +7,9 @@ from aegis_web.clock import utc_now
 from aegis_web.errors import Conflict, Invalid, NotFound
 from aegis_web.extensions import transaction
 from aegis_web.failures.models import Acknowledgement
-from aegis_web.failures.queries import find_failure
+from aegis_web.failures.queries import Failure, find_failure
 from aegis_web.jobs.definition import text_error
+from aegis_web.jobs.sight import current
 from aegis_web.language import _
 
 NOTE_LIMIT = 500  # characters
@@ -21,11 +22,11 @@ def acknowledge(fingerprint: str, actor: Actor, note: str = "") -> None:
     """
     if error := text_error(_("The note"), note, NOTE_LIMIT):
         raise Invalid({"note": error})
-    failure = find_failure(fingerprint)
-    if failure is None:
-        raise NotFound(_("No run that is kept has this error any more. Look at the list again."))
-    jobs = sorted(failure.jobs)
+    failure = seen(fingerprint)
     with transaction() as session:
+        earlier = session.get(Acknowledgement, fingerprint)
+        unseen = earlier.jobs if earlier and current() else ()  # they stay as they are
+        jobs = sorted({*failure.jobs, *unseen})
         session.merge(
             Acknowledgement(
                 fingerprint=fingerprint,
@@ -42,12 +43,26 @@ def acknowledge(fingerprint: str, actor: Actor, note: str = "") -> None:
 
 
 def reopen(fingerprint: str, actor: Actor) -> None:
-    """Let an error be news again. Raises: Conflict when nobody has acknowledged it."""
+    """Let an error be news again.
+
+    Raises: NotFound, as above, for who does not see all jobs; Conflict when nobody has
+    acknowledged it.
+    """
+    if current():
+        seen(fingerprint)
     with transaction() as session:
         row = known(session, fingerprint)
         before = {"by": row.made_by, "note": row.note}
         session.delete(row)
         session.add(audit_entry(actor, "failure.reopen", f"failure:{fingerprint}", before, None))
+
+
+def seen(fingerprint: str) -> Failure:
+    """The error, where who asks sees a run that has it. Raises: NotFound."""
+    failure = find_failure(fingerprint)
+    if failure is None:
+        raise NotFound(_("No run that is kept has this error any more. Look at the list again."))
+    return failure
 
 
 def known(session: Session, fingerprint: str) -> Acknowledgement:

@@ -16,8 +16,8 @@ from aegis_web.extensions import db
 from aegis_web.feeds.models import Feed
 from aegis_web.forecast.sources import COLUMNS, sources
 from aegis_web.forecast.streams import DAY, Source, Span, allowed, each
-from aegis_web.jobs.listing import has_tag
 from aegis_web.jobs.models import Job, JobState
+from aegis_web.jobs.sight import has_tag
 from aegis_web.pauses.queries import current_pause
 from aegis_web.runs.usual import usual_seconds
 

@@ -23,6 +23,7 @@ from aegis_web.jobs.groups import put_group
 from aegis_web.jobs.models import Calendar, CatchUp, Job, JobVersion, Origin
 from aegis_web.jobs.queries import registry, vault
 from aegis_web.jobs.repeats import made_already, saved_already
+from aegis_web.jobs.sight import lost_from_sight, sees
 from aegis_web.language import _
 from aegis_web.registry import ServiceFunction
 
@@ -119,6 +120,8 @@ def restore_version(job_id: int, number: int, revision: int, actor: Actor) -> li
             raise StaleEdit(job)
         values = {**version.definition, "trigger": from_json(version.definition["trigger"])}
         try:
+            if lost := lost_from_sight(values["tags"]):
+                raise Invalid({"tags": lost})
             if values["name"] != job.name:
                 refuse_taken_name(session, values["name"], job_id)
             refuse_missing_calendar(session, values["calendar_id"])
@@ -215,7 +218,7 @@ def undelete_job(job_id: int, actor: Actor) -> None:
     """
     with transaction() as session:
         job = session.scalar(select(Job).where(Job.id == job_id).with_for_update())
-        if job is None:
+        if job is None or not sees(job):
             raise JobGone(job_id, None, None)
         try:
             refuse_taken_name(session, job.name, job_id)
@@ -254,13 +257,12 @@ def broken(problem: str | None) -> str:
 
 def locked(session: Session, job_id: int) -> Job:
     """The live job, locked until the transaction ends. Raises: JobGone."""
-    job = changes.lock(session, job_id)
-    if job is not None:
-        return job
-    former = session.get(Job, job_id)
-    if former is None:
+    job = changes.lock(session, job_id) or session.get(Job, job_id)
+    if job is None or not sees(job):
         raise JobGone(job_id, None, None)
-    raise JobGone(job_id, former.name, former.deleted_at)
+    if job.deleted_at is not None:
+        raise JobGone(job_id, job.name, job.deleted_at)
+    return job
 
 
 def refuse_long_note(note: str) -> None:
@@ -348,6 +350,8 @@ def _checked(wanted: Definition) -> tuple[ServiceFunction, dict[str, Any]]:
     errors = wanted.errors(function)
     if function is None:
         errors["service"] = unknown_service(wanted.service)
+    if lost := lost_from_sight(wanted.tags):
+        errors.setdefault("tags", lost)
     if errors:
         raise Invalid(errors)
     assert function is not None

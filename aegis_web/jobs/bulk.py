@@ -13,6 +13,7 @@ from aegis_web.jobs import actions
 from aegis_web.jobs.definition import text_errors
 from aegis_web.jobs.models import CatchUp
 from aegis_web.jobs.queries import registry
+from aegis_web.jobs.sight import lost_from_sight
 from aegis_web.language import _
 from aegis_web.runs.actions import stop_run
 
@@ -139,7 +140,8 @@ def retag(job_id: int, actor: Actor, change: Callable[[list[str]], list[str]]) -
         tags = change(list(job.tags))
         if tags == job.tags:
             return None
-        if error := text_errors(job.name, job.description, job.owner, tags).get("tags"):
+        error = text_errors(job.name, job.description, job.owner, tags).get("tags")
+        if error := error or lost_from_sight(tags):
             raise Invalid({"tag": error})
         changes.change(session, job, {"tags": tags}, registry(), actor)
         return job_id

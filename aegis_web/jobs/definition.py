@@ -87,7 +87,7 @@ def text_errors(name: str, description: str, owner: str, tags: Sequence[str]) ->
         "name": _name_error(name),
         "description": text_error(_("The description"), description, DESCRIPTION_LIMIT, lines=True),
         "owner": text_error(_("The owner"), owner, OWNER_LIMIT),
-        "tags": _tags_error(tags),
+        "tags": tags_error(tags),
     }
     return {name: text for name, text in found.items() if text}
 
@@ -98,7 +98,8 @@ def _name_error(name: str) -> str | None:
     return text_error(_("The name"), name, NAME_LIMIT)
 
 
-def _tags_error(tags: Sequence[str]) -> str | None:
+def tags_error(tags: Sequence[str]) -> str | None:
+    """What is wrong with these tags."""
     if len(tags) > TAGS_LIMIT:
         return _(
             "These are %(number)s tags; at most %(most)s are allowed. Remove some.",

@@ -26,6 +26,7 @@ from aegis_web.jobs.models import Job
 from aegis_web.jobs.policy_form import PolicyFields
 from aegis_web.jobs.screens import form_choices, preview_of
 from aegis_web.jobs.service_search import search_services
+from aegis_web.jobs.sight import current
 from aegis_web.jobs.skips import dropped_by
 from aegis_web.jobs.trigger_form import DAYS, TriggerFields, kinds_for, translated
 from aegis_web.jobs.versions import times_difference
@@ -42,7 +43,11 @@ def new() -> Response:
     """The form of a new job; `?service=` chooses the service function beforehand, `?q=` looks for
     one.
     """
-    return job_page(empty_form(request.args.get("service", ""), default_zone()))
+    form = empty_form(request.args.get("service", ""), default_zone())
+    sight = current()
+    if sight and len(sight.tags) == 1:
+        form = replace(form, tags=sight.tags[0])
+    return job_page(form)
 
 
 @bp.post("/new")

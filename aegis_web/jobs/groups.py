@@ -4,8 +4,11 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from aegis_web.audit.models import Actor, audit_entry
+from aegis_web.errors import Invalid
 from aegis_web.extensions import db
 from aegis_web.jobs.models import Group, Job
+from aegis_web.jobs.sight import current
+from aegis_web.language import _
 
 NEW_LIMIT = 1  # runs at once in a group for which nobody chose a limit
 
@@ -18,7 +21,10 @@ def group_limits() -> dict[str, int]:
 
 
 def put_group(session: Session, name: str | None, limit: int | None, actor: Actor) -> None:
-    """See to it that the group is there, with that limit (None: as it is, 1 in a new one)."""
+    """See to it that the group is there, with that limit (None: as it is, 1 in a new one).
+
+    Raises: Invalid for another limit where jobs share it that who asks does not see.
+    """
     if name is None:
         return
     insert = text(
@@ -28,9 +34,25 @@ def put_group(session: Session, name: str | None, limit: int | None, actor: Acto
     made = session.connection().execute(insert, values).rowcount
     group = session.get_one(Group, name, with_for_update=True)
     before = None if made else {"max_running": group.max_running}
+    if limit not in (None, group.max_running) and not made and has_others(session, name):
+        shared = _(
+            "Jobs that you do not see share this limit. Leave it at %(limit)s.",
+            limit=group.max_running,
+        )
+        raise Invalid({"group_limit": shared})
     group.max_running = limit or group.max_running
     after = {"max_running": group.max_running}
     if before != after:
         action = "group.create" if made else "group.change"
         session.add(audit_entry(actor, action, f"group:{name}", before, after))
     session.flush()
+
+
+def has_others(session: Session, name: str) -> bool:
+    """Whether the group has live jobs that who asks does not see."""
+    sight = current()
+    if sight is None:
+        return False
+    others = select(Job.id).where(Job.group_name == name, Job.deleted_at.is_(None))
+    others = others.where(Job.id.not_in(sight.jobs())).limit(1)
+    return session.scalar(others) is not None

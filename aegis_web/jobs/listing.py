@@ -26,6 +26,7 @@ from aegis_web.engine.triggers import Trigger, from_json
 from aegis_web.extensions import db
 from aegis_web.jobs.filters import BIGGEST, Cursor, JobFilter
 from aegis_web.jobs.models import Job, JobState
+from aegis_web.jobs.sight import has_tag
 from aegis_web.jobs.skips import skips_next
 from aegis_web.runs.models import BAD, TELLING, JobResult, RunStatus
 
@@ -266,15 +267,3 @@ def _contains(words: str) -> ColumnElement[bool]:
     columns = (Job.name, Job.key, Job.description, Job.owner, Job.service)
     found = [column.icontains(words, autoescape=True) for column in columns]
     return or_(*found, has_tag(words))
-
-
-def has_tag(tag: str) -> ColumnElement[bool]:
-    values = _tag_values()
-    return select(values.c.value).where(values.c.value == tag).exists()
-
-
-def _tag_values() -> Any:
-    """The tags of a job as rows, in the words of the database at hand."""
-    sqlite = db.engine.dialect.name == "sqlite"
-    explode = func.json_each if sqlite else func.json_array_elements_text
-    return explode(Job.tags).table_valued("value", joins_implicitly=True)

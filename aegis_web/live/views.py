@@ -12,9 +12,11 @@ from aegis_web.accounts.session import web_session
 from aegis_web.accounts.sessions import Limits
 from aegis_web.config import Settings
 from aegis_web.extensions import db
+from aegis_web.jobs.models import Job
 from aegis_web.language import N_, _
 from aegis_web.live.broadcaster import Streams
 from aegis_web.live.topics import Topic
+from aegis_web.runs.models import Run
 from aegis_web.web.pages import finish_reading
 
 bp = Blueprint("live", __name__, url_prefix="/live")
@@ -47,13 +49,21 @@ def everything() -> Response:
 @bp.get(f"/jobs/{ID}")
 def job(id: int) -> Response:
     """News of one job and its runs."""
+    refuse_unseen(Job, id)
     return stream(Topic("job", id))
 
 
 @bp.get(f"/runs/{ID}")
 def run(id: int) -> Response:
     """News of one run, each piece of its log included."""
+    refuse_unseen(Run, id)
     return stream(Topic("run", id))
+
+
+def refuse_unseen(model: type[Job | Run], id: int) -> None:
+    """404 where there is no such thing for who asks."""
+    if db.session.get(model, id) is None:
+        abort(404)
 
 
 def stream(topic: Topic) -> Response:

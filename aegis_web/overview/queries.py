@@ -15,6 +15,7 @@ from aegis_web.config import Settings
 from aegis_web.engine.triggers import from_json
 from aegis_web.extensions import db
 from aegis_web.jobs.models import Job, JobState, Origin
+from aegis_web.jobs.sight import current
 from aegis_web.jobs.skips import skips_next
 from aegis_web.language import _
 from aegis_web.registry import Registry
@@ -155,7 +156,7 @@ def overview(settings: Settings) -> Overview:
         queued_count=count_open(RunStatus.QUEUED),
         upcoming=upcoming(now, SHOWN),
         day=last_day(now),
-        is_new=has_no_work(),
+        is_new=current() is None and has_no_work(),
     )
 
 

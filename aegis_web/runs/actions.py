@@ -11,6 +11,7 @@ from aegis_web.engine import ledger
 from aegis_web.engine.settle import now_of
 from aegis_web.errors import Conflict
 from aegis_web.extensions import transaction
+from aegis_web.jobs.sight import seen_runs
 from aegis_web.language import _
 from aegis_web.runs.filters import LARGEST_KEY
 from aegis_web.runs.models import Reason, Run, RunStatus
@@ -53,7 +54,8 @@ def lock_run(session: Session, run_id: int) -> Run:
     """
     if run_id > LARGEST_KEY:
         raise not_found(run_id)
-    run = session.scalar(select(Run).where(Run.id == run_id).with_for_update())
+    wanted = select(Run).where(Run.id == run_id, *seen_runs()).with_for_update()
+    run = session.scalar(wanted)
     if run is None:
         raise not_found(run_id)
     return run

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from flask import Flask, current_app, g, request, url_for
 from flask_security import current_user
 
-from aegis_web.accounts.rights import RIGHTS, Right
+from aegis_web.accounts.rights import OF_ALL_JOBS, RIGHTS, Right
 from aegis_web.language import N_, _
 
 
@@ -67,6 +67,7 @@ def init_app(app: Flask) -> None:
     app.add_template_global(home_url, "home_url")
     app.add_template_global(new_job_url, "new_job_link")
     app.add_template_global(palette_url, "palette_url")
+    app.add_template_global(may_open, "may_open")
 
 
 def navigation() -> list[Entry]:
@@ -120,7 +121,9 @@ def _url(endpoint: str) -> str | None:
 
 
 def may_open(endpoint: str) -> bool:
-    """Whether the role of the reader reaches this page; on pages before the sign-in: it might."""
+    """Whether this page is open to the reader; before the sign-in: it might be."""
     if "_login_user" not in g or not current_user.is_authenticated:
         return True
+    if endpoint in OF_ALL_JOBS and current_user.sees is not None:
+        return False
     return bool(current_user.right >= RIGHTS.get(endpoint, Right.OWN))

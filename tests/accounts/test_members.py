@@ -104,8 +104,8 @@ def test_another_role_ends_the_sessions_and_counts_at_once(admin: Browser, app: 
     entry = audited(app)[-2]
     assert (entry.action, entry.before, entry.after) == (
         "account.change",
-        {"role": "operator", "active": True},
-        {"role": "viewer", "active": True},
+        {"role": "operator", "active": True, "tags": None},
+        {"role": "viewer", "active": True, "tags": None},
     )
 
 
@@ -194,7 +194,7 @@ def test_two_administrators_cannot_take_each_other_away(any_app: Flask) -> None:
     def demote(number: int) -> bool:
         with any_app.app_context():
             try:
-                change_account(Actor("x", 3 - number), number, "viewer", active=True)
+                change_account(Actor("x", 3 - number), number, "viewer", (), active=True)
             except Invalid:
                 return False
             return True
