@@ -32,6 +32,7 @@ from aegis_web.web.static import SessionsOfPages
 KEY = re.compile(r"[\w-]{43}")
 WITHOUT = ("/static/", "/healthz", "/readyz")  # they ask no database who it is
 TAGGED = TaggedJSONSerializer()
+LEFT_BEHIND = '"cache", "storage"'  # not the cookies: they hold how pages look, for anybody
 SIGNED_IN = "_user_id"  # Flask-Login's name for it
 
 log = logging.getLogger(__name__)
@@ -84,6 +85,7 @@ class KeptSessions(SessionsOfPages):
             return
         if session.kept is not None:
             end_session(writer(), session.kept.id)
+            response.headers["Clear-Site-Data"] = LEFT_BEHIND
         super().save_session(app, session, response)
 
     def _keep(self, app: Flask, session: WebSession, response: Response) -> None:

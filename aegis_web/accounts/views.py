@@ -1,7 +1,7 @@
 """The first start's set-up, and a person's own account. Sign-in itself is Flask-Security's."""
 
 from flask import Response, flash, request, url_for
-from flask_security import current_user, login_user
+from flask_security import current_user, login_user, logout_user
 
 from aegis_web.accounts import actions, single_sign_on
 from aegis_web.accounts import fresh as _fresh  # noqa: F401  (its route)
@@ -84,6 +84,7 @@ def end_session(id: int) -> Response:
     """End one of one's own sessions."""
     actions.end_own_session(current_actor(), id)
     if id == number_of_session():
+        logout_user()
         return go_to(url_for("security.login"))
     flash(_("That session has ended."), "success")
     return go_to(url_for("accounts.index"))

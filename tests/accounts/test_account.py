@@ -46,7 +46,9 @@ def test_one_sees_where_one_is_signed_in_and_ends_the_others(
     assert other.get("/probe/page").status_code == 303
     assert "1 other session has ended." in client.get("/account").text
     assert client.get("/probe/page").text == "a page"
-    assert client.post("/account/sessions/1/end", data=token).headers["Location"] == "/sign-in"
+    ended = client.post("/account/sessions/1/end", data=token)
+    assert ended.headers["Location"] == "/sign-in"
+    assert "storage" in ended.headers["Clear-Site-Data"]
     assert client.get("/probe/page").status_code == 303
 
 

@@ -59,3 +59,16 @@ def test_every_page_is_accessible_and_fits(
     page.get_by_label("Recovery code").fill(kept[0])
     page.get_by_role("button", name="Go on with a recovery code").click()
     expect(page).to_have_url(f"{address}/tokens")
+
+
+def test_signing_out_leaves_nothing_in_the_browser_but_looks(
+    open_signed_in: OpenPage, address: str
+) -> None:
+    page = open_signed_in("/account")
+    page.evaluate("localStorage.setItem('kept', 'a secret')")
+    page.context.add_cookies([{"name": "theme", "value": "dark", "url": address}])
+    page.get_by_role("button", name="alice@example.org").click()
+    page.get_by_role("button", name="Sign out", exact=True).first.click()
+    expect(page).to_have_url(f"{address}/sign-in")
+    assert page.evaluate("localStorage.getItem('kept')") is None
+    assert "theme" in {cookie["name"] for cookie in page.context.cookies()}

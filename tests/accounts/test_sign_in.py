@@ -146,10 +146,13 @@ def test_the_session_and_its_form_token_are_new_after_sign_in(
 def test_sign_out_takes_a_post_with_the_token(signed_in: FlaskClient) -> None:
     assert signed_in.get("/sign-out").status_code == 405
     assert signed_in.post("/sign-out").status_code == 400
-    assert signed_in.get("/probe/page").text == "a page"
+    page = signed_in.get("/probe/page")
+    assert (page.text, page.headers.get("Clear-Site-Data")) == ("a page", None)
     answer = signed_in.post("/sign-out", data={"csrf_token": csrf_of(signed_in, "/account")})
     assert answer.headers["Location"] == "/sign-in"
-    assert signed_in.get("/probe/page").status_code == 303
+    assert answer.headers["Clear-Site-Data"] == '"cache", "storage"'
+    again = signed_in.get("/probe/page")
+    assert (again.status_code, again.headers.get("Clear-Site-Data")) == (303, None)
 
 
 def test_who_has_signed_in_is_not_asked_again(signed_in: FlaskClient) -> None:
