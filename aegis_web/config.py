@@ -144,6 +144,9 @@ class Settings(BaseSettings):
     backup_keys: Annotated[Names, AfterValidator(keys.age_identities)] = setting(
         "AEGIS_BACKUP_KEYS", (), "Encrypt backups: the first, all decrypt.", repr=False
     )
+    backup_off_site: Annotated[str, AfterValidator(values.off_site)] | None = setting(
+        "AEGIS_BACKUP_OFF_SITE", None, "Where each proven backup is copied to."
+    )
     keep_backups_hourly: Count = setting("AEGIS_KEEP_BACKUPS_HOURLY", 0, "Hours with a backup.")
     keep_backups_daily: Count = setting("AEGIS_KEEP_BACKUPS_DAILY", 7, "Days with a backup.")
     keep_backups_weekly: Count = setting("AEGIS_KEEP_BACKUPS_WEEKLY", 4, "Weeks with a backup.")
@@ -364,6 +367,8 @@ def shown(name: str, text: str) -> str:
     """`text` without what must not be printed: keys, and passwords within addresses."""
     if name in SECRETS:
         return f"{text[:2]}... ({len(text)} characters)"
+    if name == "AEGIS_BACKUP_OFF_SITE":
+        text = re.sub(r"([?&][^=&]*)=[^&]*", r"\1=***", text)
     return re.sub(r"://([^:/@]*):[^@]*@", r"://\1:***@", text)
 
 

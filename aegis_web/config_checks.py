@@ -1,8 +1,9 @@
 """What settings that are right alone may not be together, and what they may cost."""
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from aegis_web import keys
 from aegis_web.errors import ConfigError
@@ -52,6 +53,7 @@ def check_together(read: "Settings") -> None:
             raise ConfigError(
                 "AEGIS_FILE_ROOTS", str(root), f"the data in {read.data_dir} lies below it"
             )
+    check_off_site(read)
     check_administrator(read)
     check_single_sign_on(read)
 
@@ -70,6 +72,23 @@ def check_addresses(read: "Settings") -> None:
             "",
             "production needs the address that people type, such as https://jobs.example.com",
         )
+
+
+def check_off_site(read: "Settings") -> None:
+    name, url = "AEGIS_BACKUP_OFF_SITE", read.backup_off_site
+    if url is None:
+        return
+    if not read.persistent:
+        raise ConfigError(
+            name, url, "AEGIS_COMPONENTS=scheduler keeps nothing that could be copied; remove it"
+        )
+    if url.startswith("file:"):
+        there, here = (
+            Path(unquote(url.removeprefix("file://"))).resolve(),
+            read.backup_dir.resolve(),
+        )
+        if there.is_relative_to(here) or here.is_relative_to(there):
+            raise ConfigError(name, url, f"the backups are in {here}; name a folder elsewhere")
 
 
 def check_administrator(read: "Settings") -> None:

@@ -6,7 +6,7 @@ Each rule raises ValueError with the cure as its text.
 import re
 from ipaddress import ip_network
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 from zoneinfo import ZoneInfo
 
 # In the folders of zones, but on no list: the machine's own, and those that count leap seconds.
@@ -15,6 +15,13 @@ UNLISTED_ZONE = re.compile(r"Factory|localtime|posixrules|(posix|right)/.*")
 COMPONENTS = ("scheduler", "database")
 ROLES = ("viewer", "operator", "editor", "admin")  # the weakest first, as in accounts/rights.py
 OWN_MACHINE = ("localhost", "127.0.0.1", "::1")
+BUCKET = re.compile(r"[A-Za-z0-9$][A-Za-z0-9._-]*")
+OFF_SITE = {  # what may stand after the ? of an address
+    "s3": ("region", "endpoint"),
+    "gs": (),
+    "az": ("account", "endpoint"),
+    "file": (),
+}
 HOST = re.compile(r"\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9a-fA-F:]+\]")
 
 
@@ -126,6 +133,40 @@ def module_names(value: tuple[str, ...]) -> tuple[str, ...]:
         if not all(part.isidentifier() for part in name.split(".")):
             raise ValueError("list importable modules, separated by commas, such as shop.jobs")
     return value
+
+
+def off_site(value: str) -> str:
+    """The address of a place for copies of backups; it holds no secret."""
+    scheme, _, rest = value.partition("://")
+    where, _, query = rest.partition("?")
+    bucket, _, folder = where.partition("/")
+    options = dict(parse_qsl(query, keep_blank_values=True))
+    steps = folder.strip("/").split("/") if folder.strip("/") else []
+    allowed = OFF_SITE.get(scheme)
+    fits = not bucket and steps if scheme == "file" else BUCKET.fullmatch(bucket.split("@")[-1])
+    if allowed is None or not fits or "#" in value or {"", ".", ".."} & {*steps}:
+        raise ValueError(
+            "write s3://bucket/folder?region=eu-central-1, gs://bucket/folder, "
+            "az://container/folder?account=name or file:///folder/on/another/disk"
+        )
+    if "@" in bucket or set(options) - set(allowed) or not all(options.values()):
+        raise ValueError(
+            f"after the ? it takes {' and '.join(allowed) or 'nothing'}; keys belong in the "
+            "variables of the provider, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and "
+            "never in an address"
+        )
+    if "endpoint" in options and not is_endpoint(options["endpoint"]):
+        raise ValueError("write endpoint=https://host:port, without user and password")
+    return value.rstrip("/")
+
+
+def is_endpoint(url: str) -> bool:
+    """Whether `url` is scheme, host and port alone, and perhaps a path."""
+    if not valid_port(url):
+        return False
+    parts = urlsplit(url)
+    known = parts.scheme in ("http", "https") and bool(parts.hostname)
+    return known and not (parts.username or parts.query or parts.fragment)
 
 
 def mail_address(value: str) -> str:

@@ -10,6 +10,7 @@ from aegis_web.config import settings
 from aegis_web.services.back_up_database import back_up_database
 from aegis_web.services.check_audit import check_audit
 from aegis_web.services.check_ledger import check_ledger
+from aegis_web.services.copy_off_site import copy_off_site
 from aegis_web.services.make_forecast import make_forecast
 from aegis_web.services.prove_backups import prove_backups
 from aegis_web.services.prune_history import prune_history
@@ -34,6 +35,16 @@ def declare(scheduler: Any) -> None:
             minute=0,
             id="backup_rehearsal",
             name="Monthly restore rehearsal",
+        )
+    if settings().backup_off_site:
+        scheduler.add_job(  # asked for after each proven backup too
+            copy_off_site,
+            trigger="cron",
+            minute=11,  # when little else starts
+            id="off_site_copy",
+            name="Copy backups off-site",
+            retries=4,
+            retry_backoff="exponential",
         )
     scheduler.add_job(
         prune_history,

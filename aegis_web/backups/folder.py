@@ -25,6 +25,7 @@ NAME = re.compile(
     r"aegis-\d{8}T\d{6}\.\d{6}Z-[0-9a-f]{12}\.(sqlite3|dump|copy)(\.zst(\.age)?)?", re.ASCII
 )
 MANIFEST = ".json"
+CHECKSUM = ".sha256"
 PARTIAL = ".partial"
 MAKING_SECONDS = 10  # more than anybody needs between making a partial file and locking it
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -94,8 +95,8 @@ class Folder:
         try:
             yield made
         except BaseException:
-            self._forget(made.name)
-            self._forget(made.final)
+            self.forget(made.name)
+            self.forget(made.final)
             raise
         finally:
             os.close(made.descriptor)
@@ -107,10 +108,11 @@ class Folder:
         try:
             yield made
         finally:
-            self._forget(made.name)
+            self.forget(made.name)
             os.close(made.descriptor)
 
-    def _forget(self, name: str) -> None:
+    def forget(self, name: str) -> None:
+        """Delete the file `name`, if it is there."""
         try:
             os.unlink(name, dir_fd=self.descriptor)
         except FileNotFoundError:
@@ -129,8 +131,8 @@ class Folder:
             )
             raise Conflict(text)
         try:
-            self._forget(name)
-            self._forget(name + MANIFEST)
+            self.forget(name)
+            self.forget(name + MANIFEST)
         except OSError as error:
             text = _(
                 "%(file)s cannot be deleted (%(reason)s): give this process the right to write in "
@@ -145,7 +147,7 @@ class Folder:
         newest = time.time() - MAKING_SECONDS
         left = []
         for name in os.listdir(self.descriptor):
-            final = name.removesuffix(PARTIAL).removesuffix(MANIFEST)
+            final = name.removesuffix(PARTIAL).removesuffix(MANIFEST).removesuffix(CHECKSUM)
             if not (name.endswith(PARTIAL) and NAME.fullmatch(final)):
                 continue
             try:
@@ -155,7 +157,7 @@ class Folder:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if os.fstat(file).st_mtime < newest:
-                    self._forget(name)
+                    self.forget(name)
                     left.append(name)
             except BlockingIOError:  # somebody is at work on it
                 continue

@@ -45,7 +45,13 @@ KEPT = (  # parents first; on an empty machine they are replaced too
     "audit",
     "audit_checks",
 )
-OWN = ("backups", "nodes", "setup_links", "sign_in_attempts")  # of this machine, always
+OWN = (
+    "backups",
+    "off_site_copies",
+    "nodes",
+    "setup_links",
+    "sign_in_attempts",
+)  # of this machine, always
 OF_RUNS = ("attempts", "run_details", "run_logs")
 
 

@@ -30,6 +30,7 @@ from aegis_web.backups.copies import (
 from aegis_web.backups.folder import Folder, Partial, open_folder
 from aegis_web.backups.manifest import snapshot_of
 from aegis_web.backups.models import Backup
+from aegis_web.backups.off_site_copies import wants_copy
 from aegis_web.clock import utc_now
 from aegis_web.config import settings
 from aegis_web.database import WRITE
@@ -203,6 +204,8 @@ def write_down(
             "proof_error": error,
         }
         session.add(audit_entry(actor, "backup.prove", f"backup:{backup_id}", before, after))
+        if contents:
+            wants_copy(session, backup, actor)
 
 
 def prove_all(actor: Actor, watch: Watch = UNWATCHED) -> tuple[list[str], dict[str, str]]:

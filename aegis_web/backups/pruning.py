@@ -30,6 +30,7 @@ def prune(actor: Actor) -> tuple[list[str], dict[str, str]]:
                 row = session.get(Backup, backup.id, with_for_update=True)
                 if row is None or not is_replaced(session, row):
                     continue
+                let_go(session, row)
                 remove(session, row, actor, "backup.prune")
         except AegisError as error:
             failed[backup.file_name] = str(error)

@@ -1,7 +1,7 @@
 """Backups in tests: made by the action itself, of a real migrated database."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from aegis_web.engine import changes
 from aegis_web.engine.triggers import from_json
 from aegis_web.extensions import db, transaction
 from aegis_web.jobs.models import Job, Origin
+from tests.support.buckets import Bucket, serving
 from tests.support.databases import Postgres
 
 MakeBackup = Callable[..., Backup]
@@ -98,6 +99,15 @@ def add_backup_job(session: Session) -> int:
     )
     job: Job = changes.add(session, new, SYSTEM)
     return job.id
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
+    """A bucket that speaks S3, its keys in the environment."""
+    with serving() as server:
+        for name, value in server.keys.items():
+            monkeypatch.setenv(name, value)
+        yield server
 
 
 @pytest.fixture

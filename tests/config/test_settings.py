@@ -77,6 +77,9 @@ def test_it_never_prints_a_password_or_a_key() -> None:
         refusal(AEGIS_SMTP_URL="http://joe:hunter2@mail"),
         refusal(SECRET_KEY="hunter2"),
         refusal(AEGIS_ENCRYPTION_KEYS="hunter2"),
+        refusal(AEGIS_BACKUP_OFF_SITE="s3://joe:hunter2@bucket"),
+        refusal(AEGIS_BACKUP_OFF_SITE="s3://bucket?region=eu&secret_access_key=hunter2"),
+        refusal(AEGIS_BACKUP_OFF_SITE="s3://bucket?endpoint=https://joe:hunter2@host"),
     ):
         assert "hunter2" not in str(error)
     settings = check_settings(production(DATABASE_URL="postgres://u:hunter2@db/x"))
@@ -117,6 +120,18 @@ def test_it_never_prints_a_password_or_a_key() -> None:
         ("AEGIS_OIDC_ISSUER", "https://sso.example.com/?a=b", "begin with https://"),
         ("AEGIS_OIDC_ROLES", "ops=boss", "ops=operator"),
         ("AEGIS_OIDC_ROLES", "ops", "ops=operator"),
+        ("AEGIS_BACKUP_OFF_SITE", "copies", "s3://bucket/folder"),
+        ("AEGIS_BACKUP_OFF_SITE", "ftp://host/folder", "s3://bucket/folder"),
+        ("AEGIS_BACKUP_OFF_SITE", "s3://", "s3://bucket/folder"),
+        ("AEGIS_BACKUP_OFF_SITE", "s3://[x", "s3://bucket/folder"),
+        ("AEGIS_BACKUP_OFF_SITE", "s3://bucket/../up", "s3://bucket/folder"),
+        ("AEGIS_BACKUP_OFF_SITE", "file://host/folder", "file:///folder"),
+        ("AEGIS_BACKUP_OFF_SITE", "file:///", "file:///folder"),
+        ("AEGIS_BACKUP_OFF_SITE", "s3://bucket?zone=eu", "region and endpoint"),
+        ("AEGIS_BACKUP_OFF_SITE", "s3://bucket?region=", "region and endpoint"),
+        ("AEGIS_BACKUP_OFF_SITE", "gs://bucket?region=eu", "takes nothing"),
+        ("AEGIS_BACKUP_OFF_SITE", "s3://bucket?endpoint=minio:9000", "https://host:port"),
+        ("AEGIS_BACKUP_OFF_SITE", "s3://bucket?endpoint=https://h:x", "https://host:port"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_cure(name: str, value: str, cure: str) -> None:
@@ -243,6 +258,33 @@ def test_the_roles_of_settings_are_those_of_accounts() -> None:
 def test_old_files_may_not_be_deleted_where_the_data_lies(tmp_path: Path) -> None:
     error = refusal(AEGIS_DATA_DIR=str(tmp_path / "data"), AEGIS_FILE_ROOTS=str(tmp_path))
     assert error.setting == "AEGIS_FILE_ROOTS"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "s3://bucket",
+        "s3://bucket/some/folder?region=eu-central-1&endpoint=http://127.0.0.1:9000",
+        "gs://bucket/folder",
+        "az://container/folder?account=shop",
+        "file:///mnt/nas/aegis",
+    ],
+)
+def test_a_place_off_site_is_taken_as_it_is(address: str) -> None:
+    assert check_settings({"AEGIS_BACKUP_OFF_SITE": address}).backup_off_site == address
+
+
+@pytest.mark.parametrize("inside", ["", "/backups", "/backups/copies"])
+def test_copies_off_site_do_not_lie_among_the_backups(tmp_path: Path, inside: str) -> None:
+    place = f"file://{tmp_path}{inside}"
+    error = refusal(AEGIS_DATA_DIR=str(tmp_path), AEGIS_BACKUP_OFF_SITE=place)
+    assert error.setting == "AEGIS_BACKUP_OFF_SITE"
+    assert "folder elsewhere" in error.cure
+
+
+def test_where_nothing_is_kept_nothing_is_copied() -> None:
+    error = refusal(AEGIS_COMPONENTS="scheduler", AEGIS_BACKUP_OFF_SITE="s3://bucket")
+    assert error.setting == "AEGIS_BACKUP_OFF_SITE"
 
 
 def test_lists_are_separated_by_commas(tmp_path: Path) -> None:

@@ -1,0 +1,77 @@
+"""Bringing a copy off-site back into the folder of the backups, as one of the list."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from time import monotonic
+from typing import Any
+
+from sqlalchemy import select
+
+from aegis_web.audit.models import Actor, audit_entry
+from aegis_web.backups.actions import facts_of, require_kept_database, writing_to
+from aegis_web.backups.copies import UNWATCHED, Unusable, Watch
+from aegis_web.backups.folder import MANIFEST
+from aegis_web.backups.manifest import as_text
+from aegis_web.backups.models import FETCHED, Backup
+from aegis_web.backups.off_site import off_site_place
+from aegis_web.config import settings
+from aegis_web.errors import Conflict
+from aegis_web.extensions import transaction
+from aegis_web.language import _
+
+
+def fetch_backup(name: str, actor: Actor, watch: Watch = UNWATCHED) -> Backup:
+    """Fetch the copy `name`, compared with its SHA-256; it is not proven yet.
+
+    A backup of the list whose file is lost gets it back, and keeps its row.
+    Raises: NotFound when it is not there; Conflict when it is here already; Unusable when it is
+    damaged; AegisError; Stopped.
+    """
+    config = settings()
+    require_kept_database(config)
+    place = off_site_place()
+    manifest = place.manifest(name)
+    began = monotonic()
+    with writing_to(config.backup_dir) as folder:
+        if folder.size(name) is not None:
+            text = _("%(name)s is here already, in %(folder)s.", name=name, folder=folder.path)
+            raise Conflict(text)
+        with folder.partial(name) as partial, folder.partial(name + MANIFEST) as beside:
+            place.fetch(manifest, partial, watch)
+            partial.flush()
+            beside.write(as_text(manifest))
+            beside.flush()
+            with transaction() as session:
+                backup = session.scalar(select(Backup).where(Backup.file_name == name))
+                if backup is None:
+                    backup = described(manifest, actor, round(monotonic() - began, 3))
+                    session.add(backup)
+                    session.flush()
+                entry = {**facts_of(backup), "place": place.address}
+                session.add(audit_entry(actor, "backup.fetch", f"backup:{backup.id}", None, entry))
+                session.flush()
+                beside.publish()
+                partial.publish()
+    return backup
+
+
+def described(manifest: Mapping[str, Any], actor: Actor, seconds: float) -> Backup:
+    """The row of a backup that this database does not know.
+
+    Raises: Unusable when the manifest does not say what it must.
+    """
+    try:
+        return Backup(
+            file_name=manifest["file"],
+            database=str(manifest["database"]),
+            size_bytes=int(manifest["size_bytes"]),
+            sha256=manifest["sha256"],
+            made_at=datetime.fromisoformat(manifest["made_at"]).astimezone(UTC),
+            seconds=seconds,
+            made_by=actor.name,
+            origin=FETCHED,
+            manifest=dict(manifest) if "rows" in manifest else None,
+        )
+    except (LookupError, TypeError, ValueError) as error:
+        text = _("Its manifest does not say %(what)s: take another copy.", what=error)
+        raise Unusable(text) from error

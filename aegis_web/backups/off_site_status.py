@@ -1,0 +1,79 @@
+"""How the copies off-site stand: for the Backups page, the Overview and the command line."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+
+from aegis_web.backups.models import Backup, CopyState, OffSiteCopy
+from aegis_web.backups.off_site_copies import JOB_KEY, THERE
+from aegis_web.backups.queries import RunFacts, newest_run
+from aegis_web.clock import utc_now
+from aegis_web.config import Settings
+from aegis_web.extensions import db
+from aegis_web.jobs.models import Job
+from aegis_web.runs.models import RunStatus
+
+OVERDUE = timedelta(days=2)  # without a copy that succeeded
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How the copy of one backup stands."""
+
+    state: CopyState
+    copied_at: datetime | None
+    error: str | None
+
+
+@dataclass(frozen=True)
+class OffSite:
+    """How the place off-site stands; nothing of it was asked now."""
+
+    place: str | None  # None: there is none
+    vanishing: bool  # the platform empties its disk, and there is no place
+    last_at: datetime | None  # of the newest copy that succeeded
+    there: int
+    waiting: int
+    error: str | None  # of the newest that failed
+    overdue: bool  # none has succeeded for two days
+    marks: Mapping[str, Mark]  # by the backup's file name
+    open_run: RunFacts | None  # of the job that copies
+
+    @property
+    def troubled(self) -> bool:
+        """Whether somebody must look."""
+        return bool(self.error) or self.overdue
+
+
+def off_site_status(settings: Settings) -> OffSite:
+    """How the place off-site stands. Three queries at most."""
+    place = settings.backup_off_site
+    rows = db.session.scalars(select(OffSiteCopy).order_by(OffSiteCopy.file_name.desc())).all()
+    last_at = max((row.copied_at for row in rows if row.copied_at), default=None)
+    since = last_at or (oldest_proof() if place else None)
+    open_states = (CopyState.WAITING, CopyState.COPYING, CopyState.FAILED)
+    job_id = db.session.scalar(select(Job.id).where(Job.key == JOB_KEY, Job.deleted_at.is_(None)))
+    return OffSite(
+        place=place,
+        vanishing=settings.persistent and settings.platform is not None and place is None,
+        last_at=last_at,
+        there=sum(row.state in THERE for row in rows),
+        waiting=sum(row.state in open_states for row in rows),
+        error=next((row.error for row in rows if row.error), None) if place else None,
+        overdue=place is not None and since is not None and utc_now() - since > OVERDUE,
+        marks={row.file_name: Mark(CopyState(row.state), row.copied_at, row.error) for row in rows},
+        open_run=newest_run(job_id, (RunStatus.QUEUED, RunStatus.RUNNING)) if job_id else None,
+    )
+
+
+def oldest_proof() -> datetime | None:
+    """Since when there is something to copy."""
+    found: datetime | None = db.session.scalar(
+        select(Backup.proven_at)
+        .where(Backup.proven_at.is_not(None))
+        .order_by(Backup.proven_at)
+        .limit(1)
+    )
+    return found
