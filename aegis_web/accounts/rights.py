@@ -134,6 +134,7 @@ RIGHTS = {
     "feeds.revoke": Right.ADMIN,
     "backups.index": Right.ADMIN,
     "backups.make": Right.ADMIN,
+    "backups.copy": Right.ADMIN,
     "backups.download": Right.ADMIN,
     "backups.delete": Right.ADMIN,
     "backups.download_latest": Right.ADMIN,

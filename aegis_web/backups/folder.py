@@ -13,7 +13,7 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from io import BufferedReader
 from pathlib import Path
 
@@ -36,6 +36,14 @@ READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # never waits
 def new_name(made_at: datetime, suffix: str) -> str:
     """A file name that no other backup has: the instant, and a random part."""
     return f"aegis-{made_at:%Y%m%dT%H%M%S.%f}Z-{secrets.token_hex(6)}.{suffix}"
+
+
+def made_at_of(name: str) -> datetime | None:
+    """The instant in a name that fits NAME; None where it is none."""
+    try:
+        return datetime.strptime(name[6:28], "%Y%m%dT%H%M%S.%f").replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 class Partial:

@@ -6,11 +6,14 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
+from aegis_web.backups.folder import made_at_of
 from aegis_web.backups.models import Backup, CopyState, OffSiteCopy
+from aegis_web.backups.off_site import off_site_place
 from aegis_web.backups.off_site_copies import JOB_KEY, THERE
-from aegis_web.backups.queries import RunFacts, newest_run
+from aegis_web.backups.queries import RunFacts, described, newest_run
 from aegis_web.clock import utc_now
 from aegis_web.config import Settings
+from aegis_web.errors import AegisError
 from aegis_web.extensions import db
 from aegis_web.jobs.models import Job
 from aegis_web.runs.models import RunStatus
@@ -77,3 +80,44 @@ def oldest_proof() -> datetime | None:
         .limit(1)
     )
     return found
+
+
+@dataclass(frozen=True)
+class Lying:
+    """A backup, and where it lies."""
+
+    file_name: str
+    made_at: datetime | None
+    size_bytes: int
+    here: bool
+    off_site: bool
+    proof: str  # "proven", "no good", "not proven"; "unknown": this database does not know it
+
+
+def all_backups(settings: Settings) -> tuple[list[Lying], str | None]:
+    """The backups here and off-site, newest first; and why nobody can say what is off-site."""
+    there, problem = {}, None
+    if settings.backup_off_site:
+        try:
+            there = off_site_place().copies()
+        except AegisError as error:
+            problem = str(error)
+    rows = described(db.session.scalars(select(Backup)).all())
+    found = [
+        Lying(
+            file_name=row.file_name,
+            made_at=row.made_at,
+            size_bytes=row.size_bytes,
+            here=row.problem is None,
+            off_site=row.file_name in there,
+            proof="proven" if row.proven_at else "no good" if row.proof_error else "not proven",
+        )
+        for row in rows
+    ]
+    known = {row.file_name for row in rows}
+    found += [
+        Lying(copy.name, made_at_of(copy.name), copy.size_bytes, False, True, "unknown")
+        for copy in there.values()
+        if copy.name not in known
+    ]
+    return sorted(found, key=lambda lying: lying.file_name, reverse=True), problem

@@ -6,6 +6,7 @@ from sqlalchemy.orm import Session
 from aegis_web.audit.models import Actor
 from aegis_web.backups.actions import remove
 from aegis_web.backups.models import UPLOADED, Backup
+from aegis_web.backups.off_site_copies import let_go
 from aegis_web.backups.retention import known_backups, rules_of, why_kept
 from aegis_web.clock import utc_now
 from aegis_web.config import settings

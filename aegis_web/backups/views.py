@@ -1,4 +1,4 @@
-"""The Backups page: the list, back up now, download, delete."""
+"""The Backups page: the list, back up now, copy off-site now, download, delete."""
 
 import re
 import secrets
@@ -11,6 +11,8 @@ from aegis_web.backups import restore_views as _restore_views  # noqa: F401  (it
 from aegis_web.backups.actions import delete_backup, request_backup
 from aegis_web.backups.addresses import ID, bp
 from aegis_web.backups.downloads import has_begun, note_download, open_backup
+from aegis_web.backups.off_site_copies import request_copy
+from aegis_web.backups.off_site_status import off_site_status
 from aegis_web.backups.picture import picture_of
 from aegis_web.backups.preview import paused_jobs
 from aegis_web.backups.queries import (
@@ -46,6 +48,7 @@ def index() -> Response:
         picture=picture_of(retention(now), now),
         persistent=config.persistent,
         folder=str(config.backup_dir),
+        off_site=off_site_status(config),
         request_key=secrets.token_hex(16),
         begins=begins,
     )
@@ -64,13 +67,18 @@ def begun_download() -> BackupRow | None:
 @bp.post("/backups")
 def make() -> Response:
     """Ask for a backup now; a run of the backup job makes it."""
-    key = request.form.get("request_key", "")
-    if not REQUEST_KEY.fullmatch(key):
-        text = _("The page is damaged or too old. Reload it and try again.")
-        raise Invalid({"request_key": text})
-    run_id = request_backup(current_actor(), current_app.extensions["aegis.registry"], key)
+    registry = current_app.extensions["aegis.registry"]
+    run_id = request_backup(current_actor(), registry, request_key())
     if run_id is None:
         flash(_("A backup is being made already; it appears here when it is done."), "info")
+    return go_to(url_for(".index"))
+
+
+@bp.post("/backups/off-site")
+def copy() -> Response:
+    """Ask for copies off-site now; a run of the job that copies makes them."""
+    if request_copy(current_actor(), request_key()) is None:
+        flash(_("The copies are about to be made already."), "info")
     return go_to(url_for(".index"))
 
 
@@ -106,6 +114,18 @@ def delete(backup_id: int) -> Response:
     name = delete_backup(backup_id, current_actor())
     flash(_("Deleted %(name)s.", name=name), "success")
     return go_to(url_for(".index"))
+
+
+def request_key() -> str:
+    """What makes two clicks one request.
+
+    Raises: Invalid when it is none of ours.
+    """
+    key = request.form.get("request_key", "")
+    if not REQUEST_KEY.fullmatch(key):
+        text = _("The page is damaged or too old. Reload it and try again.")
+        raise Invalid({"request_key": text})
+    return key
 
 
 def number(name: str) -> int | None:

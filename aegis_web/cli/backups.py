@@ -1,22 +1,38 @@
 """`flask backups ...`: keys, and what is needed on a bad day."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
 
 import click
 from flask.cli import AppGroup
 
 from aegis_web.audit.models import Actor
+from aegis_web.backups.fetching import fetch_backup
+from aegis_web.backups.off_site_copies import copy_all
+from aegis_web.backups.off_site_status import Lying, all_backups
 from aegis_web.backups.preview import Preview, preview_of
+from aegis_web.backups.proving import prove
 from aegis_web.backups.queries import number_of
 from aegis_web.backups.restoring import restore
 from aegis_web.backups.uploads import take_in
+from aegis_web.config import settings
 from aegis_web.errors import AegisError
 from aegis_web.keys import key_id, new_identity
+from aegis_web.web.formats import ago, size
 
 COMMAND_LINE = Actor("command line")
 
 group = AppGroup("backups", help="Backups: their keys, and how they come back.")
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """An error on purpose ends a command with its one sentence."""
+    try:
+        yield
+    except AegisError as error:
+        raise click.ClickException(str(error)) from None
 
 
 @group.command("key")
@@ -35,27 +51,17 @@ def make_key() -> None:
 @click.argument("file")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def bring_back(file: str, yes: bool) -> None:
-    """Bring back FILE: the path of a file, or the name of a backup in the list.
+    """Bring back FILE: the path of a file, or the name of a backup that is listed or off-site.
 
     On a machine without accounts everything comes back; on any other, accounts, tokens and the
     audit stay as they are. What is there now is backed up first.
     """
-    try:
-        if Path(file).is_file():
-            with Path(file).open("rb") as source:
-                backup_id = take_in(source, COMMAND_LINE).id
-        elif (listed := number_of(file)) is not None:
-            backup_id = listed
-        else:
-            fail(f"{file} is neither a file nor a backup in the list: name one of them.")
+    with told():
+        backup_id = found(file)
         tell(preview_of(backup_id))
         if not yes:
             click.confirm("Bring it back?", abort=True)
         done = restore(backup_id, COMMAND_LINE)
-    except OSError as error:
-        fail(f"{file} cannot be read ({error.strerror}): let this process read it.")
-    except AegisError as error:
-        fail(str(error))
     click.echo(
         f"{done.file_name} is back: {done.jobs} jobs, {done.paused_jobs} of them paused; "
         f"{done.runs} runs, {done.merged_runs} of them newer than the backup; {done.missed} fire "
@@ -78,6 +84,75 @@ def tell(preview: Preview) -> None:
         click.echo(f"None of the keys {ids} is in AEGIS_ENCRYPTION_KEYS: secrets stay closed.")
 
 
-def fail(text: str) -> NoReturn:
-    """End the command with one sentence."""
-    raise click.ClickException(text)
+def found(file: str) -> int:
+    """The number of the backup that a command means; one from elsewhere is taken in first.
+
+    Raises: AegisError when there is none.
+    """
+    if Path(file).is_file():
+        try:
+            source = Path(file).open("rb")
+        except OSError as error:
+            raise AegisError(
+                f"{file} cannot be read ({error.strerror}): make it readable."
+            ) from error
+        with source:
+            return take_in(source, COMMAND_LINE).id
+    listed = number_of(file)
+    if listed is None and settings().backup_off_site:
+        listed = fetch_backup(file, COMMAND_LINE).id
+    if listed is None:
+        raise AegisError(f"{file} is neither a file nor a backup in the list: name one of them.")
+    return listed
+
+
+@group.command("list")
+def list_all() -> None:
+    """List the backups here and off-site, newest first."""
+    found, problem = all_backups(settings())
+    for lying in found:
+        click.echo(line_of(lying))
+    if not found:
+        click.echo("There is no backup.")
+    if problem:
+        raise click.ClickException(problem)
+
+
+def line_of(lying: Lying) -> str:
+    """One backup as text."""
+    places = [word for word, there in (("here", lying.here), ("off-site", lying.off_site)) if there]
+    where = " + ".join(places) or "lost"
+    facts = f"{where:15}  {lying.proof:10}  {size(lying.size_bytes):>8}  {ago(lying.made_at)}"
+    return f"{lying.file_name}  {facts}"
+
+
+@group.command("fetch")
+@click.argument("name")
+def fetch(name: str) -> None:
+    """Bring the copy NAME from off-site into the backup folder, and prove it.
+
+    It is then one of the list, as if it had been made here. Works on a new machine as well: set
+    AEGIS_BACKUP_OFF_SITE, the provider's variables and AEGIS_BACKUP_KEYS first.
+    """
+    with told():
+        backup = fetch_backup(name, COMMAND_LINE)
+        click.echo(f"{name}: {backup.size_bytes:,} bytes, SHA-256 {backup.sha256}")
+        click.echo(f"It is in {settings().backup_dir}.")
+        click.echo(f"Proven in {prove(backup.id, COMMAND_LINE):.1f} s.")
+
+
+@group.command("copy")
+def copy() -> None:
+    """Copy every proven backup off-site that is not there yet, now and in this process."""
+    with told():
+        done = copy_all(COMMAND_LINE)
+    for name in done.copied:
+        click.echo(f"{name}: copied")
+    for name in done.removed:
+        click.echo(f"{name}: pruned here, and now off-site too")
+    for name, problem in done.failed.items():
+        click.echo(f"{name}: {problem}", err=True)
+    if done.failed:
+        raise SystemExit(1)
+    if not done.copied:
+        click.echo("Nothing was waiting.")

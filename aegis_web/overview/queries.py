@@ -9,6 +9,7 @@ from flask import current_app
 from sqlalchemy import func, or_, select
 
 from aegis_web.backups.models import UPLOADED, Backup
+from aegis_web.backups.off_site_status import OffSite, off_site_status
 from aegis_web.calendars.queries import blackouts_at
 from aegis_web.clock import EPOCH, utc_now
 from aegis_web.config import Settings
@@ -128,6 +129,7 @@ class Overview:
     engine: EngineHealth
     backup_overdue: bool
     unproven: Unproven | None  # the newest backup, where it is no good
+    off_site: OffSite | None  # None: there is no place off-site
     last_backup_at: datetime | None
     troubles: tuple[Trouble, ...]
     more_troubles: bool
@@ -149,6 +151,7 @@ def overview(settings: Settings) -> Overview:
         backup_overdue=settings.persistent and backup_overdue(last_backup_at, now),
         last_backup_at=last_backup_at,
         unproven=unproven_backup(now),
+        off_site=off_site_status(settings) if settings.backup_off_site else None,
         troubles=troubles[:SHOWN_TROUBLES],
         more_troubles=len(troubles) > SHOWN_TROUBLES,
         running=running_now(SHOWN),

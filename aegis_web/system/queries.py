@@ -183,13 +183,15 @@ def setting_warnings(settings: Settings) -> Iterator[Warned]:
             yield Warned("danger", _("Everything here will be lost"), _(sentence))
         else:
             yield Warned("warning", _("A setting needs a look"), _(sentence))
-    if settings.persistent and settings.platform and not on_sqlite:
+    copied = settings.backup_off_site is not None
+    if settings.persistent and settings.platform and not on_sqlite and not copied:
         yield Warned(
             "warning",
             _("Backups may not last"),
             _(
                 "Backups are written to %(folder)s, and this platform empties its disk at each "
-                "restart. Name a lasting volume in AEGIS_BACKUP_DIR, or download them.",
+                "restart. Set AEGIS_BACKUP_OFF_SITE to a bucket, name a lasting volume in "
+                "AEGIS_BACKUP_DIR, or download them.",
                 folder=settings.backup_dir,
             ),
         )

@@ -103,7 +103,9 @@ def add_backup_job(session: Session) -> int:
 
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
-    """A bucket that speaks S3, its keys in the environment."""
+    """A bucket that speaks S3, its keys in the environment and no others."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
     with serving() as server:
         for name, value in server.keys.items():
             monkeypatch.setenv(name, value)

@@ -1,0 +1,141 @@
+"""`flask backups list`, `fetch` and `copy`: the bad day, and the day before."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from flask import Flask
+
+from aegis_web.audit.models import SYSTEM
+from aegis_web.backups.actions import back_up, delete_backup
+from aegis_web.backups.models import FETCHED
+from aegis_web.backups.proving import prove
+from aegis_web.config import settings
+from aegis_web.config_values import sqlite_url
+from aegis_web.keys import new_identity
+from tests.backups.conftest import stored
+from tests.support.applications import MakeApp
+from tests.support.buckets import Bucket
+
+KEY = new_identity()
+
+
+@pytest.fixture
+def app(make_app: MakeApp, sqlite_database: str, bucket: Bucket) -> Flask:
+    return make_app(
+        DATABASE_URL=sqlite_database, AEGIS_BACKUP_OFF_SITE=bucket.url, AEGIS_BACKUP_KEYS=KEY
+    )
+
+
+def run(app: Flask, *arguments: str) -> Result:
+    return app.test_cli_runner().invoke(args=["backups", *arguments])
+
+
+def proven(app: Flask) -> str:
+    with app.app_context():
+        backup = back_up(SYSTEM)
+        prove(backup.id, SYSTEM)
+    return backup.file_name
+
+
+def folder_of(app: Flask) -> Path:
+    with app.app_context():
+        return settings().backup_dir
+
+
+def test_copy_then_list_then_everything_is_lost_and_fetched(
+    app: Flask, make_app: MakeApp, tmp_path: Path, bucket: Bucket
+) -> None:
+    name = proven(app)
+    assert f"{name}  here  " in run(app, "list").output
+    assert run(app, "copy").output == f"{name}: copied\n"
+    assert run(app, "copy").output == "Nothing was waiting.\n"
+    assert f"{name}  here + off-site  proven" in run(app, "list").output
+    content = (folder_of(app) / name).read_bytes()
+    fresh = make_app(
+        DATABASE_URL=sqlite_url(tmp_path / "fresh.db"),
+        AEGIS_BACKUP_OFF_SITE=bucket.url,
+        AEGIS_BACKUP_DIR=str(tmp_path / "new" / "backups"),
+        AEGIS_BACKUP_KEYS=KEY,
+    )
+    assert f"{name}  off-site         unknown" in run(fresh, "list").output
+    fetched = run(fresh, "fetch", name)
+    assert fetched.exit_code == 0, fetched.output
+    assert "Proven in" in fetched.output
+    backup = stored(fresh)[0]
+    assert (backup.file_name, backup.origin) == (name, FETCHED)
+    assert backup.proven_at
+    assert backup.made_at == stored(app)[0].made_at
+    assert (folder_of(fresh) / name).read_bytes() == content
+    assert json.loads((folder_of(fresh) / f"{name}.json").read_text())["file"] == name
+    again = run(fresh, "fetch", name)
+    assert (again.exit_code, "is here already" in again.output) == (1, True)
+
+
+def test_a_lost_file_comes_back_to_its_row(app: Flask) -> None:
+    name = proven(app)
+    run(app, "copy")
+    shutil.rmtree(folder_of(app))
+    assert f"{name}  off-site         proven" in run(app, "list").output
+    assert run(app, "fetch", name).exit_code == 0
+    assert [backup.file_name for backup in stored(app)] == [name]
+    assert "here + off-site" in run(app, "list").output
+
+
+@pytest.mark.parametrize("name", ["nothing", "../../etc/passwd", ""])
+def test_a_name_that_is_not_there_is_said(app: Flask, name: str) -> None:
+    answer = run(app, "fetch", name)
+    assert answer.exit_code == 1
+    assert "flask backups list" in answer.output
+
+
+def test_a_damaged_copy_is_refused_and_leaves_nothing(app: Flask, bucket: Bucket) -> None:
+    name = proven(app)
+    run(app, "copy")
+    with app.app_context():
+        delete_backup(stored(app)[0].id, SYSTEM)
+    key = f"nightly/shop/{name}"
+    bucket.objects[key] = bytes([bucket.objects[key][0] ^ 1]) + bucket.objects[key][1:]
+    answer = run(app, "fetch", name)
+    assert (answer.exit_code, "another SHA-256" in answer.output) == (1, True)
+    assert stored(app) == []
+    assert list(folder_of(app).iterdir()) == []
+
+
+@pytest.mark.parametrize("wanted", ["rows", "made_at", "database"])
+def test_a_manifest_that_says_too_little_is_refused(
+    app: Flask, bucket: Bucket, wanted: str
+) -> None:
+    name = proven(app)
+    run(app, "copy")
+    with app.app_context():
+        delete_backup(stored(app)[0].id, SYSTEM)
+    key = f"nightly/shop/{name}.json"
+    manifest = json.loads(bucket.objects[key])
+    del manifest[wanted]
+    bucket.objects[key] = json.dumps(manifest).encode()
+    answer = run(app, "fetch", name)
+    if wanted == "rows":  # as those of older releases
+        assert answer.exit_code == 0, answer.output
+    else:
+        assert (answer.exit_code, wanted in answer.output) == (1, True)
+
+
+def test_a_place_that_fails_still_lists_what_is_here(app: Flask, bucket: Bucket) -> None:
+    name = proven(app)
+    bucket.exists = False
+    answer = run(app, "list")
+    assert answer.exit_code == 1
+    assert f"{name}  here  " in answer.output
+    assert "There is no s3://copies" in answer.output
+    assert run(app, "copy").exit_code == 1
+
+
+def test_without_a_place_it_says_what_to_set(make_app: MakeApp, sqlite_database: str) -> None:
+    app = make_app(DATABASE_URL=sqlite_database)
+    assert run(app, "list").output == "There is no backup.\n"
+    for arguments in (("copy",), ("fetch", "x")):
+        answer = run(app, *arguments)
+        assert (answer.exit_code, "AEGIS_BACKUP_OFF_SITE" in answer.output) == (1, True)
