@@ -91,13 +91,10 @@ def found(file: str) -> int:
     """
     if Path(file).is_file():
         try:
-            source = Path(file).open("rb")
-        except OSError as error:
-            raise AegisError(
-                f"{file} cannot be read ({error.strerror}): make it readable."
-            ) from error
-        with source:
-            return take_in(source, COMMAND_LINE).id
+            with Path(file).open("rb") as source:
+                return take_in(source, COMMAND_LINE).id
+        except PermissionError as error:
+            raise AegisError(f"{file} cannot be read: make it readable.") from error
     listed = number_of(file)
     if listed is None and settings().backup_off_site:
         listed = fetch_backup(file, COMMAND_LINE).id
