@@ -10,11 +10,12 @@ from flask import Flask
 from sqlalchemy import select
 
 from aegis_web.audit.models import SYSTEM, AuditEntry
-from aegis_web.backups.actions import back_up, delete_backup, keep_newest, request_backup
+from aegis_web.backups.actions import back_up, delete_backup, request_backup
 from aegis_web.backups.models import FETCHED, Backup, CopyState, OffSiteCopy
 from aegis_web.backups.off_site_copies import JOB_KEY, Done, copy_all
 from aegis_web.backups.off_site_status import OffSite, off_site_status
 from aegis_web.backups.proving import prove
+from aegis_web.backups.pruning import prune
 from aegis_web.clock import utc_now
 from aegis_web.config import settings
 from aegis_web.engine.scheduler import start_engine
@@ -155,15 +156,11 @@ def test_pruning_here_prunes_there_but_never_the_newest(
     first, second, third = make_proven(), make_proven(), make_proven()
     assert copied(app).copied == [third.file_name, second.file_name, first.file_name]
     with app.app_context():
-        keep_newest(1, SYSTEM)
+        prune(SYSTEM)
     done = copied(app)
     assert done.removed == [first.file_name, second.file_name]
     assert names_in(there) == {third.file_name}
-    with app.app_context():
-        keep_newest(0, SYSTEM)
     assert copied(app).removed == []
-    fourth = make_proven()
-    assert copied(app) == Done(copied=[fourth.file_name], removed=[third.file_name])
     assert len(os.listdir(there)) == 3
 
 
@@ -186,7 +183,7 @@ def test_what_came_from_there_is_not_pruned_there(
     with app.app_context(), transaction() as session:
         session.get_one(Backup, backup.id).origin = FETCHED
     with app.app_context():
-        keep_newest(1, SYSTEM)
+        prune(SYSTEM)
     assert copied(app) == Done()
     assert backup.file_name in names_in(there)
 

@@ -31,6 +31,8 @@ ALLOWED = {
     ("aegis_web/backups/folder.py", "== on hexdigest"): "a checksum of a file, which is no secret",
     ("aegis_web/backups/folder.py", "== on sha256"): "the same",
     ("aegis_web/backups/merging.py", "SQL put together"): TABLES,
+    ("aegis_web/backups/off_site.py", "== on hexdigest"): "a checksum of a file",
+    ("aegis_web/backups/off_site.py", "== on sha256"): "the same",
     ("aegis_web/backups/proving.py", "== on sha256"): "the same",
     ("aegis_web/backups/rebuild.py", "SQL put together"): TABLES,
     ("aegis_web/discovery.py", "import_module of a variable"): "modules that a setting names",
