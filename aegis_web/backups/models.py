@@ -14,6 +14,7 @@ from aegis_web.database import BigKey, Document, Instant, Model
 
 MADE, UPLOADED, SAFETY = "made", "uploaded", "safety"  # where a backup comes from
 FETCHED = "fetched"  # from the place off-site
+ELSEWHERE = (UPLOADED, FETCHED)  # perhaps not made of this database
 
 
 class Backup(Model):

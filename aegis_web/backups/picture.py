@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import log1p
 
-from aegis_web.backups.models import SAFETY, UPLOADED
-from aegis_web.backups.retention import REASONS, Known, Retention
+from aegis_web.backups.models import SAFETY
+from aegis_web.backups.retention import FOREIGN, REASONS, Known, Retention
 from aegis_web.backups.tiers import DAILY, HOURLY, MONTHLY, NEWEST, WEEKLY
 from aegis_web.language import N_, _
 from aegis_web.web.charts import Tick
@@ -22,7 +22,7 @@ NAMES = {
     WEEKLY: N_("Weekly"),
     MONTHLY: N_("Monthly"),
     SAFETY: N_("Before a restore"),
-    UPLOADED: N_("From elsewhere"),
+    FOREIGN: N_("From elsewhere"),
 }
 AGES = (
     (timedelta(hours=1), N_("1 hour")),

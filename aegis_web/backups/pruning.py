@@ -5,7 +5,7 @@ from sqlalchemy.orm import Session
 
 from aegis_web.audit.models import Actor
 from aegis_web.backups.actions import remove
-from aegis_web.backups.models import UPLOADED, Backup
+from aegis_web.backups.models import ELSEWHERE, Backup
 from aegis_web.backups.off_site_copies import let_go
 from aegis_web.backups.retention import known_backups, rules_of, why_kept
 from aegis_web.clock import utc_now
@@ -43,7 +43,7 @@ def prune(actor: Actor) -> tuple[list[str], dict[str, str]]:
 def is_replaced(session: Session, backup: Backup) -> bool:
     """Whether a newer proven one of ours is there; it cannot vanish within this transaction."""
     newer = tuple_(Backup.made_at, Backup.id) > (backup.made_at, backup.id)
-    own = Backup.origin != UPLOADED
+    own = Backup.origin.not_in(ELSEWHERE)
     query = select(Backup.id).where(Backup.proven_at.is_not(None), own, newer)
     newest = query.order_by(Backup.made_at.desc(), Backup.id.desc()).limit(1)
     return session.scalar(newest.with_for_update(read=True)) is not None

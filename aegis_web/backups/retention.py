@@ -9,16 +9,17 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aegis_web.backups.actions import JOB_KEY
-from aegis_web.backups.models import MADE, SAFETY, UPLOADED, Backup
+from aegis_web.backups.models import ELSEWHERE, MADE, SAFETY, Backup
 from aegis_web.backups.tiers import DAILY, HOURLY, MONTHLY, NEWEST, WEEKLY, kept_by
 from aegis_web.config import Settings, settings
 from aegis_web.engine.triggers import coming, from_json
 from aegis_web.extensions import db
 from aegis_web.jobs.models import Job, JobState
 
+FOREIGN = "foreign"  # the reason of those from elsewhere
 SAFETY_AGE = timedelta(days=7)  # until then what a restore has replaced can be had again
 LOOK_AHEAD = 32  # planned backups of which one is asked what it makes go
-REASONS = (NEWEST, HOURLY, DAILY, WEEKLY, MONTHLY, SAFETY, UPLOADED)
+REASONS = (NEWEST, HOURLY, DAILY, WEEKLY, MONTHLY, SAFETY, FOREIGN)
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def why_kept(backups: Sequence[Known], rules: Rules, now: datetime) -> dict[int,
     no good takes no other's place. The newest proven one stays, and whatever is newer. One from
     elsewhere replaces none of ours and goes by hand only.
     """
-    own = [backup for backup in backups if backup.origin != UPLOADED]
+    own = [backup for backup in backups if backup.origin not in ELSEWHERE]
     times = {backup.id: backup.made_at for backup in own}
     proven = {backup.id: backup.made_at for backup in own if backup.proven}
     among_all = kept_by(times, rules.counts, rules.zone)
@@ -102,7 +103,7 @@ def why_kept(backups: Sequence[Known], rules: Rules, now: datetime) -> dict[int,
             found.add(SAFETY)
         kept[number] = tuple(reason for reason in REASONS if reason in found)
         replaced = replaced or number in proven
-    return kept | {one.id: (UPLOADED,) for one in backups if one.origin == UPLOADED}
+    return kept | {one.id: (FOREIGN,) for one in backups if one.origin in ELSEWHERE}
 
 
 def retention(now: datetime) -> Retention:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from flask import current_app
 from sqlalchemy import func, or_, select
 
-from aegis_web.backups.models import UPLOADED, Backup
+from aegis_web.backups.models import ELSEWHERE, Backup
 from aegis_web.backups.off_site_status import OffSite, off_site_status
 from aegis_web.calendars.queries import blackouts_at
 from aegis_web.clock import EPOCH, utc_now
@@ -276,7 +276,7 @@ def newest_backup_at() -> datetime | None:
     """When the newest proven backup of ours was made; one from elsewhere saves nothing here."""
     made_at: datetime | None = db.session.scalar(
         select(Backup.made_at)
-        .where(Backup.proven_at.is_not(None), Backup.origin != UPLOADED)
+        .where(Backup.proven_at.is_not(None), Backup.origin.not_in(ELSEWHERE))
         .order_by(Backup.made_at.desc())
         .limit(1)
     )
@@ -287,7 +287,7 @@ def unproven_backup(now: datetime) -> Unproven | None:
     """The newest backup of ours, if its proof failed or never came."""
     newest = db.session.execute(
         select(Backup.made_at, Backup.proven_at, Backup.proof_error)
-        .where(Backup.origin != UPLOADED)
+        .where(Backup.origin.not_in(ELSEWHERE))
         .order_by(Backup.id.desc())
     ).first()
     if newest is None or newest.proven_at is not None:

@@ -15,7 +15,7 @@ from aegis_web.backups import proving
 from aegis_web.backups.actions import delete_backup
 from aegis_web.backups.copies import Unusable
 from aegis_web.backups.folder import new_name
-from aegis_web.backups.models import SAFETY, UPLOADED, Backup
+from aegis_web.backups.models import ELSEWHERE, SAFETY, Backup
 from aegis_web.backups.pruning import prune
 from aegis_web.config import Settings
 from aegis_web.errors import AegisError
@@ -111,10 +111,10 @@ def test_a_safety_backup_is_not_a_week_old(app: Flask, add_backup: AddBackup) ->
 def test_a_backup_from_elsewhere_stays_and_replaces_none(app: Flask, add_backup: AddBackup) -> None:
     last = add_backup(9)
     bad = add_backup(8, proven_at=None)
-    uploads = [add_backup(days, origin=UPLOADED) for days in (0, 0.1, 500)]
+    foreign = [add_backup(days, origin=origin) for days in (0, 500) for origin in ELSEWHERE]
     with app.app_context():
         assert prune(SYSTEM) == ([], {})
-    assert files(app) == with_manifests(last, bad, *uploads)
+    assert files(app) == with_manifests(last, bad, *foreign)
 
 
 def test_a_file_that_cannot_be_deleted_is_told_and_stays(app: Flask, add_backup: AddBackup) -> None:

@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aegis_web.backups.models import MADE, SAFETY, UPLOADED
-from aegis_web.backups.retention import Known, Leaving, Rules, next_to_go, why_kept
+from aegis_web.backups.models import ELSEWHERE, FETCHED, MADE, SAFETY, UPLOADED
+from aegis_web.backups.retention import FOREIGN, Known, Leaving, Rules, next_to_go, why_kept
 from aegis_web.backups.tiers import DAILY, HOURLY, MONTHLY, NEWEST, WEEKLY
 from tests.backups.test_tiers import counts, instants, unhurried, zones
 
@@ -20,7 +20,7 @@ rules = st.builds(Rules, counts, zones)
 @st.composite
 def tables(draw: st.DrawFn) -> list[Known]:
     made = draw(st.lists(instants, max_size=25))
-    proven, origins = st.booleans(), st.sampled_from([MADE, SAFETY, UPLOADED])
+    proven, origins = st.booleans(), st.sampled_from([MADE, SAFETY, *ELSEWHERE])
     return [Known(number, at, draw(proven), draw(origins)) for number, at in enumerate(made, 1)]
 
 
@@ -65,9 +65,9 @@ def test_a_safety_backup_stays_for_seven_days_and_then_follows_the_tiers() -> No
 
 def test_a_backup_from_elsewhere_takes_no_place_and_goes_by_hand_only() -> None:
     own = [night(number, days=3 - number, proven=number == 1) for number in (1, 2, 3)]
-    foreign = [Known(9, NOON, proven=True, origin=UPLOADED), night(8, 400, origin=UPLOADED)]
+    foreign = [Known(9, NOON, proven=True, origin=UPLOADED), night(8, 400, origin=FETCHED)]
     kept = why_kept([*own, *foreign], TWO_DAYS, NOON)
-    assert (kept[9], kept[8]) == ((UPLOADED,), (UPLOADED,))
+    assert (kept[9], kept[8]) == ((FOREIGN,), (FOREIGN,))
     assert {number: kept[number] for number in (1, 2, 3)} == why_kept(own, TWO_DAYS, NOON)
     assert NEWEST in kept[1]  # what is newer and proven is not ours
 
@@ -102,7 +102,7 @@ def test_the_newest_proven_and_all_that_is_newer_stay(
 ) -> None:
     kept = why_kept(backups, of, now)
     assert kept.keys() == {backup.id for backup in backups}
-    own = [backup for backup in backups if backup.origin != UPLOADED]
+    own = [backup for backup in backups if backup.origin not in ELSEWHERE]
     proven = max(((each.made_at, each.id) for each in own if each.proven), default=None)
     for backup in own:
         if proven is None or (backup.made_at, backup.id) >= proven:
@@ -123,7 +123,7 @@ def test_proven_ones_stay_as_if_the_others_were_not_there(
 def test_those_from_elsewhere_change_nothing_for_ours(
     backups: list[Known], of: Rules, now: datetime
 ) -> None:
-    own = [backup for backup in backups if backup.origin != UPLOADED]
+    own = [backup for backup in backups if backup.origin not in ELSEWHERE]
     assert why_kept(own, of, now).items() <= why_kept(backups, of, now).items()
 
 
