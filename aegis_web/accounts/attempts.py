@@ -10,7 +10,7 @@ import hashlib
 from datetime import datetime, timedelta
 from ipaddress import ip_address, ip_network
 
-from sqlalchemy import Connection, Engine, delete, text, update
+from sqlalchemy import Connection, Engine, delete, func, select, text, update
 
 from aegis_web.accounts.models import SignInAttempts
 from aegis_web.clock import from_us, to_us, utc_now
@@ -26,6 +26,16 @@ LOCK = text("""
       CASE WHEN sign_in_attempts.failed_at < :old THEN 0 ELSE sign_in_attempts.failures END
     RETURNING failures, next_at
 """)
+
+
+def time_left(reader: Engine, email: str, address: str) -> timedelta:
+    """How long a try must wait as things stand; who tries too early takes no lock with it."""
+    latest = select(func.max(SignInAttempts.next_at))
+    with reader.connect() as connection:
+        next_at = connection.scalar(
+            latest.where(SignInAttempts.key_sha256.in_(keys_of(email, address)))
+        )
+    return timedelta() if next_at is None else max(timedelta(), next_at - utc_now())
 
 
 def reserve(engine: Engine, email: str, address: str) -> timedelta:

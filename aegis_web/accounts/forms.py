@@ -11,7 +11,7 @@ from wtforms import EmailField, PasswordField
 from wtforms.validators import EqualTo, InputRequired, Length
 
 from aegis_web.accounts.actions import PASSWORD_MAX_LENGTH
-from aegis_web.accounts.attempts import half_done, reserve, succeeded
+from aegis_web.accounts.attempts import half_done, reserve, succeeded, time_left
 from aegis_web.accounts.second_factor import find_factor
 from aegis_web.database import WRITE
 from aegis_web.errors import Invalid
@@ -100,14 +100,20 @@ def password_was_right(account_id: int, email: str) -> None:
 
 def wait_before_trying(email: str | None, password: str | None) -> str | None:
     """Why this try must wait, as a sentence; None: it may go on, and has been counted."""
-    if not email or not password:
+    if not email or not password or not (wait := wait_for(email)):
         return None
-    wait = reserve(db.engines[WRITE], email, request.remote_addr or "")
+    return _("Too many tries have failed. Try again in %(time)s.", time=wait)
+
+
+def wait_for(what: str) -> str | None:
+    """How long this address must wait before it tries `what`; None: it has been counted."""
+    address = request.remote_addr or ""
+    wait = time_left(db.engines[None], what, address) or reserve(db.engines[WRITE], what, address)
     if not wait:
         return None
     g.retry_after = ceil(wait.total_seconds())
-    log.warning("sign-in slowed down, from %s", request.remote_addr)
-    return _("Too many tries have failed. Try again in %(time)s.", time=duration(g.retry_after))
+    log.warning("sign-in slowed down, from %s", address)
+    return duration(g.retry_after)
 
 
 class ChoosePasswordForm(FlaskForm):

@@ -1,16 +1,13 @@
 """The accounts of the team: all, one, and the page where an invited person chooses a password."""
 
-from math import ceil
-
-from flask import Response, current_app, flash, request, url_for
+from flask import Response, current_app, flash, g, request, url_for
 from flask_security import current_user, login_user
 
 from aegis_web.accounts import members
 from aegis_web.accounts.actions import EMAIL_MAX_LENGTH
 from aegis_web.accounts.addresses import FIRST_PAGE, ID, bp
 from aegis_web.accounts.agents import device
-from aegis_web.accounts.attempts import reserve
-from aegis_web.accounts.forms import ChoosePasswordForm, show_errors
+from aegis_web.accounts.forms import ChoosePasswordForm, show_errors, wait_for
 from aegis_web.accounts.mails import mail_forgotten_later, mail_invitation
 from aegis_web.accounts.members import account_of_link, choose_password, find_account
 from aegis_web.accounts.rights import ROLE_HELP, ROLE_WORDS
@@ -19,12 +16,10 @@ from aegis_web.accounts.second_step import ask_for_second_step
 from aegis_web.accounts.session import current_actor
 from aegis_web.accounts.sessions import Limits, sessions_of
 from aegis_web.config import settings
-from aegis_web.database import WRITE
 from aegis_web.errors import AegisError, Invalid
 from aegis_web.extensions import db
 from aegis_web.jobs.forms import one_line, split_tags
 from aegis_web.language import _, ngettext
-from aegis_web.web.formats import duration
 from aegis_web.web.pages import finish_reading, go_to, render
 
 ONE = f"/accounts/{ID}"
@@ -93,12 +88,10 @@ def mail_link() -> Response:
         return forgotten_page(status=422)
     if "@" not in email or len(email) > EMAIL_MAX_LENGTH:
         return forgotten_page(error=_("Enter your e-mail address."), status=422)
-    wait = reserve(db.engines[WRITE], f"forgotten {email}", request.remote_addr or "")
-    if wait:
-        seconds = ceil(wait.total_seconds())
-        said = _("You have asked often. Try again in %(time)s.", time=duration(seconds))
+    if wait := wait_for(f"forgotten {email}"):
+        said = _("You have asked often. Try again in %(time)s.", time=wait)
         response = forgotten_page(error=said, status=429)
-        response.retry_after = seconds
+        response.retry_after = g.retry_after
         return response
     app = current_app._get_current_object()  # type: ignore[attr-defined]
     mail_forgotten_later(app, email, address_of(""))

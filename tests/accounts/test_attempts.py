@@ -1,6 +1,10 @@
 """Sign-in is slowed down for who guesses, in all processes together, and nobody is locked out."""
 
+import math
 import re
+import subprocess
+import sys
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -28,7 +32,7 @@ from aegis_web.clock import utc_now
 from aegis_web.database import WRITE
 from aegis_web.extensions import db
 from tests.support.applications import EMAIL, MakeApp, make_admin
-from tests.support.servers import StartServer
+from tests.support.servers import ROOT, StartServer
 
 from .conftest import sign_in
 from .test_password import change
@@ -131,6 +135,48 @@ def test_many_at_once_are_no_way_around(any_app: Flask) -> None:
         assert sum(pool.map(one, range(100))) == FREE_OF_BOTH
 
 
+GUESSER = """
+import sys
+from sqlalchemy import create_engine
+from aegis_web.accounts.attempts import reserve, time_left
+from aegis_web.database import engine_options, tune
+engines = [create_engine(sys.argv[1], **engine_options(sys.argv[1])) for _ in range(2)]
+for writing, engine in enumerate(engines):
+    tune(engine, writing=bool(writing))
+reader, writer = engines
+who = "alice@example.org", "10.0.0.1"
+print("ready", flush=True)
+sys.stdin.readline()
+print(sum(not (time_left(reader, *who) or reserve(writer, *who)) for _ in range(500)))
+"""
+
+
+def test_of_a_thousand_guesses_in_two_processes_few_are_looked_at(database_url: str) -> None:
+    command, pipe = [sys.executable, "-c", GUESSER, database_url], subprocess.PIPE
+    guessers = [
+        subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=ROOT) for _ in range(2)
+    ]
+    assert [one.stdout and one.stdout.readline() for one in guessers] == ["ready\n"] * 2
+    began = time.monotonic()
+    for one in guessers:
+        assert one.stdin
+        one.stdin.write("go\n")
+        one.stdin.flush()
+    looked_at = sum(int(one.communicate(timeout=60)[0]) for one in guessers)
+    over = int(math.log2(time.monotonic() - began + 1))  # waits of 1, 2, 4… seconds meanwhile
+    assert FREE_OF_BOTH <= looked_at <= FREE_OF_BOTH + over
+
+
+def test_who_tries_too_early_holds_nobody_up(app: Flask, alice: Account) -> None:
+    with app.app_context():
+        engine = db.engines[WRITE]
+    with time_machine.travel(utc_now(), tick=False):
+        for _ in range(FREE_OF_BOTH):
+            reserve(engine, EMAIL, "127.0.0.1")
+        with engine.begin():  # on SQLite nobody else writes meanwhile
+            assert sign_in(app.test_client(), EMAIL, WRONG).status_code == 429
+
+
 def test_two_processes_count_together(make_app: MakeApp, start_server: StartServer) -> None:
     with make_app().app_context():
         make_admin()
@@ -169,6 +215,7 @@ def csrf_in(page: str) -> str:
 
 
 def test_guesses_at_the_current_password_wait_too(signed_in: FlaskClient) -> None:
-    statuses = [change(signed_in, password=WRONG).status_code for _ in range(6)]
-    assert statuses == [422] * 5 + [429]
-    assert "Too many tries" in change(signed_in).text
+    with time_machine.travel(utc_now(), tick=False):
+        statuses = [change(signed_in, password=WRONG).status_code for _ in range(6)]
+        assert statuses == [422] * 5 + [429]
+        assert "Too many tries" in change(signed_in).text
