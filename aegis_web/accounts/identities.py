@@ -49,6 +49,10 @@ ONLY_WAY_IN = N_(
     "This account has no password, so you could not sign in any more. Ask an administrator for a "
     "link with which you choose one."
 )
+THEIR_ONLY_WAY_IN = N_(
+    "This account has no password, so its person could not sign in any more. Make a link with "
+    "which they choose one, or switch the account off."
+)
 
 log = logging.getLogger(__name__)
 
@@ -136,20 +140,22 @@ def connect(actor: Actor, person: Person) -> None:
         raise Conflict(_(CONNECTED_ALREADY)) from None
 
 
-def disconnect(actor: Actor, issuer: str) -> None:
-    """Let nobody open the account of `actor` through the provider any more.
+def disconnect(actor: Actor, issuer: str, account_id: int) -> None:
+    """Let nobody open an account through the provider any more. Of another account than the
+    actor's own every session ends.
 
-    Raises: Conflict where there would be no way in.
+    Raises: NotFound; Conflict where there would be no way in.
     """
-    assert actor.account_id is not None
     with transaction() as session:
-        account = locked_account(session, actor.account_id)
+        account = locked_account(session, account_id)
         identity = identity_of(account.id, issuer, session)
         if identity is None:
             return
         if account.password is None:
-            raise Conflict(_(ONLY_WAY_IN))
+            raise Conflict(_(ONLY_WAY_IN if actor.account_id == account_id else THEIR_ONLY_WAY_IN))
         session.delete(identity)
+        if actor.account_id != account_id:
+            end_sessions(session, account_id)
         before = {"issuer": identity.issuer, "email": identity.email}
         session.add(audit_entry(actor, "account.disconnect", subject_of(account.id), before))
 
@@ -180,10 +186,6 @@ def _signed_in(person: Person) -> tuple[Account | None, str]:
             account, refusal = _made(session, person)
         else:
             account, refusal = _known(session, person, identity.account_id)
-        if account is not None:
-            actor, after = Actor(account.email, account.id), {"via": "oidc"}
-            subject = subject_of(account.id)
-            session.add(audit_entry(actor, "account.sign_in", subject, None, after))
     return account, refusal
 
 

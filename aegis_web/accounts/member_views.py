@@ -5,7 +5,7 @@ from flask_security import current_user, login_user
 
 from aegis_web.accounts import members
 from aegis_web.accounts.actions import EMAIL_MAX_LENGTH
-from aegis_web.accounts.addresses import FIRST_PAGE, ID, bp
+from aegis_web.accounts.addresses import FIRST_PAGE, ID, address_of, bp
 from aegis_web.accounts.agents import device
 from aegis_web.accounts.forms import ChoosePasswordForm, show_errors, wait_for
 from aegis_web.accounts.mails import mail_forgotten_later, mail_invitation
@@ -15,6 +15,7 @@ from aegis_web.accounts.second_factor import find_factor
 from aegis_web.accounts.second_step import ask_for_second_step
 from aegis_web.accounts.session import current_actor
 from aegis_web.accounts.sessions import Limits, sessions_of
+from aegis_web.accounts.single_sign_on import card
 from aegis_web.config import settings
 from aegis_web.errors import AegisError, Invalid
 from aegis_web.extensions import db
@@ -165,6 +166,7 @@ def account_page(
         errors=errors or {},
         link=link,
         second_factor=find_factor(account_id),
+        sign_on=card(account),
         own=account_id == current_user.id,
         typed=request.form,
         role_words=ROLE_WORDS,
@@ -186,8 +188,3 @@ def hand_out(account_id: int, path: str) -> str:
         else:
             flash(_("The link was mailed to %(email)s.", email=account.email), "success")
     return url
-
-
-def address_of(path: str) -> str:
-    """The address that people type, with a path of ours."""
-    return (settings().public_url or request.host_url).rstrip("/") + path

@@ -65,6 +65,7 @@ RIGHTS = {
     "accounts.new_link": Right.ADMIN,
     "accounts.end_sessions_of": Right.ADMIN,
     "accounts.turn_off_second_factor_of": Right.ADMIN,
+    "accounts.disconnect_other": Right.ADMIN,
     "overview.index": Right.READ,
     "palette.index": Right.READ,
     "live.everything": Right.READ,

@@ -24,9 +24,9 @@ from aegis_web.accounts.second_step import SecondStep
 from aegis_web.accounts.session import web_session
 from aegis_web.accounts.session_interface import KeptSessions
 from aegis_web.accounts.sessions import end_sessions
-from aegis_web.audit.models import Actor, audit_entry
+from aegis_web.audit.models import Actor, AuditEntry, audit_entry
 from aegis_web.config import Settings
-from aegis_web.extensions import db, security
+from aegis_web.extensions import db, security, transaction
 from aegis_web.language import N_, said
 from aegis_web.web.pages import render
 
@@ -139,16 +139,16 @@ def _signed_in(_: Flask, user: Account, authn_via: list[str], **__: object) -> N
         session.pop("csrf_token", None)
         g.pop("csrf_token", None)
     web_session().renewed = True  # OWASP: a new key each time
-    if authn_via == ["password"]:
-        _record(user, "account.sign_in")
+    if authn_via in (["password"], ["oidc"]):  # a second factor is told of with its code
+        after = {"via": "oidc"} if "oidc" in authn_via else None
+        with transaction() as writing:
+            writing.add(_entry(user, "account.sign_in", after))
 
 
 def _password_changed(_: Flask, user: Account, **__: object) -> None:
     end_sessions(db.session, user.id, but=web_session().number)
-    _record(user, "account.change_password")
+    db.session.add(_entry(user, "account.change_password"))  # Flask-Security commits both
 
 
-def _record(user: Account, action: str) -> None:
-    """Add the audit row to the session that Flask-Security commits at the end of the request."""
-    actor = Actor(user.email, user.id)
-    db.session.add(audit_entry(actor, action, f"account:{user.id}"))
+def _entry(user: Account, action: str, after: dict[str, str] | None = None) -> AuditEntry:
+    return audit_entry(Actor(user.email, user.id), action, f"account:{user.id}", None, after)

@@ -9,10 +9,10 @@ from flask import Response, current_app, flash, g, request, session, url_for
 from flask_security import current_user, login_user
 
 from aegis_web.accounts import identities
-from aegis_web.accounts.addresses import FIRST_PAGE, bp
+from aegis_web.accounts.addresses import FIRST_PAGE, ID, address_of, bp
 from aegis_web.accounts.forms import OwnPasswordForm, SignInForm
 from aegis_web.accounts.identities import Person, Refused, identity_of, person_of
-from aegis_web.accounts.member_views import address_of
+from aegis_web.accounts.models import Account
 from aegis_web.accounts.rights import ROLE_WORDS
 from aegis_web.accounts.second_factor import find_factor
 from aegis_web.accounts.second_step import wanted
@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Card:
-    """Single sign-on on the page of one's own account."""
+    """Single sign-on on the page of an account."""
 
     name: str
     email: str | None  # of who opens the account at the provider; None: nobody
@@ -57,14 +57,14 @@ def name() -> str | None:
     return (settings().oidc_name or _("single sign-on")) if settings().oidc_issuer else None
 
 
-def card() -> Card | None:
-    """How it stands with the account of who reads the page. One query where it is on."""
+def card(account: Account) -> Card | None:
+    """How it stands with an account. One query where it is on."""
     called, issuer = name(), settings().oidc_issuer
     if called is None or issuer is None:
         return None
-    identity = identity_of(current_user.id, issuer)
+    identity = identity_of(account.id, issuer)
     email = None if identity is None else identity.email
-    return Card(called, email, current_user.password is not None)
+    return Card(called, email, account.password is not None)
 
 
 @bp.get("/sign-in/sso")
@@ -140,9 +140,17 @@ def confirm_connection() -> Response:
 def disconnect() -> Response:
     """Let the account be opened by its password alone."""
     asked = provider()
-    identities.disconnect(current_actor(), asked.issuer)
+    identities.disconnect(current_actor(), asked.issuer, current_user.id)
     flash(_("Disconnected. Sign in with your password from now on."), "success")
     return go_to(url_for("accounts.index"))
+
+
+@bp.post(f"/accounts/{ID}/single-sign-on/end")
+def disconnect_other(id: int) -> Response:
+    """Let somebody's account be opened by its password alone."""
+    identities.disconnect(current_actor(), provider().issuer, id)
+    flash(_("Disconnected. The sessions of this account have ended."), "success")
+    return go_to(url_for("accounts.show", id=id))
 
 
 def provider() -> "Provider":

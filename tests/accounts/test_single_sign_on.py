@@ -326,6 +326,49 @@ def test_one_connects_ones_own_account_with_its_password(app: Flask, provider: P
     assert (names.count("account.connect"), names.count("account.disconnect")) == (1, 1)
 
 
+def test_an_administrator_disconnects_somebody(app: Flask, provider: Provider) -> None:
+    bob, admin = app.test_client(), app.test_client()
+    enter(bob, provider)
+    sign_in(admin)
+    assert BOB in admin.get("/accounts/2").text
+    token = {"csrf_token": csrf_of(admin, "/accounts/2")}
+    alone = admin.post("/accounts/2/single-sign-on/end", data=token)
+    assert (alone.status_code, "Make a link with which they choose one" in alone.text) == (
+        409,
+        True,
+    )
+    assert is_in(bob)
+    with app.app_context(), transaction() as session:
+        session.execute(update(Account).where(Account.id == 2).values(password="of their own"))
+    done = admin.post("/accounts/2/single-sign-on/end", data=token)
+    assert done.headers["Location"] == "/accounts/2"
+    assert "not connected" in admin.get("/accounts/2").text
+    assert not is_in(bob)
+    refused(enter(bob, provider), 403, "connect it on the page Account")
+    told = [(entry.actor, entry.subject) for entry in audited(app)[-2:]]
+    assert (EMAIL, "account:2") in told
+
+
+@pytest.mark.postgresql
+def test_it_is_the_same_on_postgresql(make_app: MakeApp, provider: Provider, pg_url: str) -> None:
+    app = connected(make_app, provider, DATABASE_URL=pg_url)
+    client = app.test_client()
+    assert enter(client, provider).headers["Location"] == "/"
+    assert is_in(client)
+    provider.knows("bob", **OPS | {"groups": ["devs"]})
+    again = app.test_client()
+    enter(again, provider)
+    assert again.get("/jobs/new").status_code == 200
+    assert not is_in(client)
+    made = account(app)
+    assert made is not None
+    assert (made.id, made.role) == (2, "editor")
+    actions = [entry.action for entry in audited(app)]
+    assert actions.count("account.sign_in") == 2
+    provider.knows("carol", **OPS | {"email": BOB})
+    refused(enter(app.test_client(), provider, "carol"), 403, "connect it on the page Account")
+
+
 def test_nobody_is_connected_by_somebody_else(app: Flask, provider: Provider) -> None:
     client, stranger = app.test_client(), app.test_client()
     enter(stranger, provider)

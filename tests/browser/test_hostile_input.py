@@ -9,14 +9,18 @@ from urllib.parse import urldefrag, urlsplit
 
 import pytest
 from flask import Flask
+from markupsafe import escape
 from playwright.sync_api import Locator, Page, Route, expect
 from sqlalchemy import select
 
+from aegis_web.accounts.models import Account, AccountIdentity
+from aegis_web.clock import utc_now
 from aegis_web.extensions import transaction
 from aegis_web.jobs.models import Job, JobState
 from aegis_web.runs.models import RunStatus
 from tests.browser.polyglots import POLYGLOTS
 from tests.runs.rows import add_job, add_log, add_run
+from tests.support.applications import MakeApp, signed_in
 from tests.support.browsers import WIDTHS, OpenPage, assert_fits
 from tests.support.everywhere import fill_every_field, kind_of
 
@@ -131,6 +135,31 @@ def test_no_stored_text_becomes_part_of_a_page(
     expect(page.get_by_role("link", name="Why did it not run?")).to_be_visible()
     assert_nothing_injected(page)
     assert not asked
+
+
+def test_no_name_of_a_provider_or_person_becomes_part_of_a_page(
+    make_app: MakeApp, sqlite_database: str, open_page: OpenPage
+) -> None:
+    issuer = "http://127.0.0.1:1"
+    oidc = {"ISSUER": issuer, "CLIENT_ID": "x", "CLIENT_SECRET": "x", "ROLES": "*=viewer"}
+    env = {f"AEGIS_OIDC_{name}": value for name, value in oidc.items()}
+    app = make_app(DATABASE_URL=sqlite_database, **env)
+    client, page = signed_in(app), open_page()
+    with app.app_context(), transaction() as session:
+        names = {"account_id": 1, "issuer": issuer, "subject": "x", "email": "x"}
+        session.add(AccountIdentity(made_at=utc_now(), **names))
+    known = app.extensions["aegis.settings"]
+    for text in POLYGLOTS:
+        app.extensions["aegis.settings"] = known.model_copy(update={"oidc_name": text})
+        with app.app_context(), transaction() as session:
+            session.get_one(Account, 1).email = text
+            session.scalars(select(AccountIdentity)).one().email = text
+        pages = {"/account", "/account/second-factor", "/accounts/1"}
+        answers = [client.get(path) for path in pages] + [app.test_client().get("/sign-in")]
+        for answer in answers:
+            assert escape(text) in answer.text, text
+            page.set_content(answer.text.partition("</head>")[2])
+            assert_nothing_injected(page)
 
 
 def test_what_is_not_escaped_is_found(open_page: OpenPage) -> None:
