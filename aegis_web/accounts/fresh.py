@@ -66,7 +66,7 @@ def confirm() -> Response:
         errors=errors,
         account=account,
         factor=factor,
-        sign_on=single_sign_on.card(),
+        sign_on=single_sign_on.card(account),
         minutes=FRESH // timedelta(minutes=1),
         wanted=wanted(),
     )
