@@ -51,7 +51,7 @@ class OffSite:
 
 
 def off_site_status(settings: Settings) -> OffSite:
-    """How the place off-site stands. Three queries at most."""
+    """How the place off-site stands. Four queries at most."""
     place = settings.backup_off_site
     rows = db.session.scalars(select(OffSiteCopy).order_by(OffSiteCopy.file_name.desc())).all()
     last_at = max((row.copied_at for row in rows if row.copied_at), default=None)

@@ -1,6 +1,7 @@
 """Copies off-site: asked for with the proof, tried again, let go with their backups."""
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +13,7 @@ from sqlalchemy import select
 from aegis_web.audit.models import SYSTEM, AuditEntry
 from aegis_web.backups.actions import back_up, delete_backup, request_backup
 from aegis_web.backups.models import FETCHED, Backup, CopyState, OffSiteCopy
-from aegis_web.backups.off_site_copies import JOB_KEY, Done, copy_all
+from aegis_web.backups.off_site_copies import JOB_KEY, Done, copy_all, let_go
 from aegis_web.backups.off_site_status import OffSite, off_site_status
 from aegis_web.backups.proving import prove
 from aegis_web.backups.pruning import prune
@@ -27,6 +28,8 @@ from tests.backups.conftest import stored
 from tests.support.applications import MakeApp
 from tests.support.buckets import Bucket
 from tests.support.clocks import wait_until
+from tests.support.environment import process_environment
+from tests.support.servers import Program
 
 MakeProven = Callable[[], Backup]
 
@@ -160,7 +163,12 @@ def test_pruning_here_prunes_there_but_never_the_newest(
     done = copied(app)
     assert done.removed == [first.file_name, second.file_name]
     assert names_in(there) == {third.file_name}
+    with app.app_context(), transaction() as session:
+        let_go(session, session.get_one(Backup, third.id))
+        session.delete(session.get_one(Backup, third.id))
     assert copied(app).removed == []
+    fourth = make_proven()
+    assert copied(app) == Done(copied=[fourth.file_name], removed=[third.file_name])
     assert len(os.listdir(there)) == 3
 
 
@@ -277,6 +285,48 @@ def test_a_bucket_that_dies_midway_keeps_the_rest_waiting(
     assert copies(app)[older].state == CopyState.WAITING
     bucket.dies_at = None
     assert copied(app).copied == [newer, older]
+
+
+def test_a_process_killed_while_it_copies_leaves_no_copy_and_the_next_one_makes_it(
+    make_app: MakeApp, sqlite_database: str, data_dir: Path, tmp_path: Path, bucket: Bucket
+) -> None:
+    app = make_app(DATABASE_URL=sqlite_database, AEGIS_BACKUP_OFF_SITE=bucket.url)
+    with app.app_context():
+        backup = back_up(SYSTEM)
+        prove(backup.id, SYSTEM)
+    bucket.goes_on.clear()
+    env = process_environment(data_dir, AEGIS_BACKUP_OFF_SITE=bucket.url, **bucket.keys)
+    command = (sys.executable, "-m", "flask", "--app", "app", "backups", "copy")
+    program = Program(command, env, tmp_path / "copy.log")
+    wait_until(lambda: bucket.uploads or program.gone(), seconds=60)
+    program.kill()
+    bucket.goes_on.set()
+    assert copies(app)[backup.file_name].state == CopyState.COPYING
+    assert bucket.names == set()
+    again = Program(command, env, tmp_path / "again.log")
+    assert again.ends(120) == 0, again.output()
+    assert copies(app)[backup.file_name].state == CopyState.COPIED
+    assert f"{backup.file_name}.sha256" in bucket.names
+
+
+@pytest.mark.postgresql
+def test_it_is_the_same_on_postgresql(
+    make_app: MakeApp, pg_url: str, postgres_client: None, there: Path
+) -> None:
+    app = make_app(DATABASE_URL=pg_url, AEGIS_BACKUP_OFF_SITE=f"file://{there}")
+    start_engine(app, paused=True).shutdown(wait=True)
+    names = []
+    for _number in range(2):
+        with app.app_context():
+            backup = back_up(SYSTEM)
+            prove(backup.id, SYSTEM)
+        names.append(backup.file_name)
+    assert [run.status for run in runs(app)] == [RunStatus.QUEUED]
+    assert copied(app).copied == names[::-1]
+    with app.app_context():
+        prune(SYSTEM)
+    assert copied(app).removed == names[:1]
+    assert names_in(there) == {names[1]}
 
 
 def test_it_is_overdue_after_two_days(app: Flask, make_proven: MakeProven) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from aegis_web.backups.off_site_stores import PART_BYTES
 from aegis_web.errors import AegisError, Conflict, NotFound
 from tests.support.buckets import BUCKET, Bucket
 
+ROOT = Path(__file__).parents[2]
 NAME = "aegis-20260310T020000.000000Z-0123456789ab.sqlite3.zst"
 CONTENT = os.urandom(2 * PART_BYTES + 4711)
 
@@ -38,9 +40,13 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def manifest_of(content: bytes, name: str = NAME) -> dict[str, Any]:
-    sha256 = hashlib.sha256(content).hexdigest()
-    return {"file": name, "size_bytes": len(content), "sha256": sha256}
+def manifest_of(content: bytes | Path, name: str = NAME) -> dict[str, Any]:
+    if isinstance(content, Path):
+        with content.open("rb") as file:
+            sha256, size = hashlib.file_digest(file, "sha256").hexdigest(), content.stat().st_size
+    else:
+        sha256, size = hashlib.sha256(content).hexdigest(), len(content)
+    return {"file": name, "size_bytes": size, "sha256": sha256}
 
 
 @pytest.fixture
@@ -207,3 +213,45 @@ def test_a_full_disk_is_said_and_leaves_nothing(put: Put, small_disk: Path) -> N
     with pytest.raises(AegisError, match=r"No space left on device.*make room"):
         put(place)
     assert os.listdir(small_disk) == []
+
+
+GROWTH = """
+import resource, sys
+from pathlib import Path
+from tests.backups.test_off_site_place import NAME, manifest_of
+from aegis_web.backups.copies import UNWATCHED
+from aegis_web.backups.off_site import Place
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+class Nowhere:
+    def write(self, data):
+        return len(data)
+
+def there_and_back(place, path):
+    with path.open("rb") as file:
+        place.put(file, manifest_of(path, NAME), UNWATCHED)
+    place.fetch(place.manifest(NAME), Nowhere(), UNWATCHED)
+
+place, folder = Place(sys.argv[1]), Path(sys.argv[2])
+there_and_back(place, folder / "small")
+before = peak()
+there_and_back(place, folder / "large")
+print(peak() - before)
+"""
+
+
+def test_a_large_file_takes_no_more_memory_than_a_small_one(bucket: Bucket, tmp_path: Path) -> None:
+    for name, megabytes in (("small", 32), ("large", 128)):
+        with (tmp_path / name).open("wb") as file:
+            for _number in range(megabytes):
+                file.write(os.urandom(2**20))
+    program = subprocess.run(
+        [sys.executable, "-c", GROWTH, bucket.url, str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert int(program.stdout) < 24 * 1024  # kB; the file is 96 MB larger

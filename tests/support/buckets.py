@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from xml.sax.saxutils import escape, unescape
@@ -39,6 +39,8 @@ class Bucket(ThreadingHTTPServer):
         self.exists = True
         self.spoils = ""  # what the names of objects end in that get one wrong bit
         self.dies_at: int | None = None  # the part at which it hangs up, from then on for good
+        self.goes_on = Event()  # cleared: it takes a part and does not answer
+        self.goes_on.set()
 
     @property
     def url(self) -> str:
@@ -193,6 +195,7 @@ class Handler(BaseHTTPRequestHandler):
         if dies_at is not None and part >= dies_at:
             self.close_connection = True  # without a word
             return None
+        self.server.goes_on.wait(60)
         upload = self.server.uploads.get(query["uploadId"])
         if upload is None:
             return self.fail(404, "NoSuchUpload")
