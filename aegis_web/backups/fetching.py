@@ -34,7 +34,11 @@ def fetch_backup(name: str, actor: Actor, watch: Watch = UNWATCHED) -> Backup:
     began = monotonic()
     with writing_to(config.backup_dir) as folder:
         if folder.size(name) is not None:
-            text = _("%(name)s is here already, in %(folder)s.", name=name, folder=folder.path)
+            text = _(
+                "%(name)s is here already, in %(folder)s: delete that file first to have it anew.",
+                name=name,
+                folder=folder.path,
+            )
             raise Conflict(text)
         with folder.partial(name) as partial, folder.partial(name + MANIFEST) as beside:
             place.fetch(manifest, partial, watch)

@@ -18,6 +18,7 @@ from aegis_web.backups.restoring import restore
 from aegis_web.backups.uploads import take_in
 from aegis_web.config import settings
 from aegis_web.errors import AegisError
+from aegis_web.extensions import db
 from aegis_web.keys import key_id, new_identity
 from aegis_web.web.formats import ago, size
 
@@ -97,6 +98,7 @@ def found(file: str) -> int:
             raise AegisError(f"{file} cannot be read: make it readable.") from error
     listed = number_of(file)
     if listed is None and settings().backup_off_site:
+        db.session.close()  # what is read later shows what is fetched now
         listed = fetch_backup(file, COMMAND_LINE).id
     if listed is None:
         raise AegisError(f"{file} is neither a file nor a backup in the list: name one of them.")

@@ -2,24 +2,32 @@
 
 import json
 import shutil
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from click.testing import Result
 from flask import Flask
+from sqlalchemy import select
 
+from aegis_web.accounts.models import Account
 from aegis_web.audit.models import SYSTEM
 from aegis_web.backups.actions import back_up, delete_backup
 from aegis_web.backups.models import FETCHED
 from aegis_web.backups.proving import prove
 from aegis_web.config import settings
 from aegis_web.config_values import sqlite_url
+from aegis_web.extensions import transaction
+from aegis_web.jobs.models import Job
 from aegis_web.keys import new_identity
-from tests.backups.conftest import stored
-from tests.support.applications import MakeApp
+from aegis_web.runs.models import Run, RunStatus
+from tests.backups.conftest import add_backup_job, stored
+from tests.support.applications import MakeApp, make_admin
 from tests.support.buckets import Bucket
 
 KEY = new_identity()
+NIGHT = datetime(2026, 3, 10, 2, 0, tzinfo=UTC)
+LAST = NIGHT + timedelta(days=200)  # whatever is later, the restore has written down
 
 
 @pytest.fixture
@@ -72,6 +80,45 @@ def test_copy_then_list_then_everything_is_lost_and_fetched(
     assert json.loads((folder_of(fresh) / f"{name}.json").read_text())["file"] == name
     again = run(fresh, "fetch", name)
     assert (again.exit_code, "is here already" in again.output) == (1, True)
+
+
+def test_a_lost_machine_comes_back_from_off_site_with_every_row(
+    app: Flask, make_app: MakeApp, tmp_path: Path, bucket: Bucket
+) -> None:
+    with app.app_context(), transaction() as session:
+        job_id = add_backup_job(session)
+        for number in range(200):
+            at = NIGHT + timedelta(days=number)
+            session.add(Run(job_id=job_id, status=RunStatus.SUCCEEDED, fire_at=at, queued_at=at))
+    with app.app_context():
+        make_admin()
+    name = proven(app)
+    run(app, "copy")
+    there = rows_of(app)
+    fresh = make_app(
+        DATABASE_URL=sqlite_url(tmp_path / "fresh.db"),
+        AEGIS_BACKUP_OFF_SITE=bucket.url,
+        AEGIS_BACKUP_DIR=str(tmp_path / "new" / "backups"),
+        AEGIS_BACKUP_KEYS=KEY,
+    )
+    done = run(fresh, "restore", name, "--yes")
+    assert done.exit_code == 0, done.output
+    assert len(there["runs"]) == 200
+    assert rows_of(fresh) == there
+
+
+def rows_of(app: Flask) -> dict[str, list[object]]:
+    """What must not be lost, by table."""
+    queries = {
+        "jobs": select(Job.id, Job.key, Job.name, Job.trigger),
+        "runs": select(Run.id, Run.job_id, Run.fire_at, Run.status).where(Run.fire_at < LAST),
+        "accounts": select(Account.id, Account.email, Account.password),
+    }
+    with app.app_context(), transaction() as session:
+        return {
+            name: [tuple(row) for row in session.execute(query.order_by("id"))]
+            for name, query in queries.items()
+        }
 
 
 def test_a_lost_file_comes_back_to_its_row(app: Flask) -> None:
