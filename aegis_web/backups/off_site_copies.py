@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import delete, select
+from sqlalchemy import Select, delete, or_, select
 from sqlalchemy.orm import Session
 
 from aegis_web.audit.models import Actor, AuditEntry, audit_entry
@@ -71,9 +71,16 @@ def waiting(backup: Backup, address: str) -> OffSiteCopy:
 
 
 def is_queued(session: Session, job_id: int) -> bool:
-    """Whether a run of the job is yet to begin: one that runs may have looked already."""
-    queued = select(Run.id).where(Run.job_id == job_id, Run.status == RunStatus.QUEUED).limit(1)
-    return session.scalar(queued) is not None
+    """Whether a run of the job is about to begin.
+
+    One that runs may have looked already, and one that is tried again later is not what is meant.
+    """
+    queued = select(Run.id).where(
+        Run.job_id == job_id,
+        Run.status == RunStatus.QUEUED,
+        or_(Run.not_before.is_(None), Run.not_before <= utc_now()),
+    )
+    return session.scalar(queued.limit(1)) is not None
 
 
 def request_copy(actor: Actor, request_key: str) -> int | None:
@@ -123,13 +130,14 @@ def copy_all(actor: Actor, watch: Watch = UNWATCHED) -> Done:
     Raises: NotFound without a place; Stopped; AegisError when the place cannot even be read.
     """
     place = off_site_place()
+    enrol(place.address)
     try:
         there = set(place.copies())
     except AegisError as error:
         note_failure(str(error))
         raise
     done = Done()
-    for name, manifest in enrol(place.address, there):
+    for name, manifest in missing(place.address, there):
         try:
             copy_one(place, name, manifest, actor, watch)
         except Stopped:
@@ -148,16 +156,27 @@ def copy_all(actor: Actor, watch: Watch = UNWATCHED) -> Done:
     return done
 
 
-def enrol(address: str, there: Collection[str]) -> list[tuple[str, Mapping[str, Any]]]:
+def proven() -> Select[Backup]:
+    """The backups that are to be off-site, newest first."""
+    query = select(Backup).where(Backup.proven_at.is_not(None), Backup.origin.in_(COPIED))
+    return query.order_by(Backup.made_at.desc())
+
+
+def enrol(address: str) -> None:
+    """Let those wait that nobody has asked for: made before there was a place."""
+    with transaction() as session:
+        known = set(session.scalars(select(OffSiteCopy.file_name)))
+        for backup in session.scalars(proven()):
+            if backup.file_name not in known:
+                session.add(waiting(backup, address))
+
+
+def missing(address: str, there: Collection[str]) -> list[tuple[str, Mapping[str, Any]]]:
     """Bring the rows in line with what is `there`; names and manifests to copy, newest first."""
-    proven = select(Backup).where(Backup.proven_at.is_not(None), Backup.origin.in_(COPIED))
     with transaction() as session:
         rows = {row.file_name: row for row in session.scalars(select(OffSiteCopy))}
-        backups = session.scalars(proven.order_by(Backup.made_at.desc())).all()
-        for backup in backups:
-            if backup.file_name not in rows:
-                rows[backup.file_name] = waiting(backup, address)
-                session.add(rows[backup.file_name])
+        enrolled = Backup.file_name.in_(rows)
+        backups = session.scalars(proven().where(enrolled)).all()
         names = {backup.file_name for backup in backups}
         for name, row in rows.items():
             if row.state in THERE and row.place == address and name in there:

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from aegis_web.audit.models import SYSTEM, AuditEntry
 from aegis_web.backups.actions import back_up, delete_backup, request_backup
 from aegis_web.backups.models import FETCHED, Backup, CopyState, OffSiteCopy
-from aegis_web.backups.off_site_copies import JOB_KEY, Done, copy_all, let_go
+from aegis_web.backups.off_site_copies import JOB_KEY, Done, copy_all, let_go, request_copy
 from aegis_web.backups.off_site_status import OffSite, off_site_status
 from aegis_web.backups.proving import prove
 from aegis_web.backups.pruning import prune
@@ -259,6 +259,18 @@ def test_a_place_that_fails_is_tried_again_and_says_why(
     there.mkdir()
     assert copied(app).copied == [backup.file_name]
     assert (copies(app)[backup.file_name].error, status(app).error) == (None, None)
+
+
+def test_a_try_that_comes_later_does_not_stand_for_a_run_now(
+    app: Flask, engine: None, make_proven: MakeProven
+) -> None:
+    make_proven()
+    with app.app_context(), transaction() as session:
+        session.get_one(Run, runs(app)[0].id).not_before = utc_now() + timedelta(minutes=8)
+    with app.app_context():
+        assert request_copy(SYSTEM, "0" * 32) is not None
+        assert request_copy(SYSTEM, "1" * 32) is None
+    assert len(runs(app)) == 2
 
 
 def test_one_lost_file_does_not_keep_the_others_here(
