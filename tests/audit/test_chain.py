@@ -39,6 +39,14 @@ def sound(app: Flask) -> int:
     return verdict.rows
 
 
+def test_a_connection_that_has_broken_is_given_back_in_peace(app: Flask) -> None:
+    with app.app_context(), db.engines[WRITE].connect() as connection:
+        transaction_of = connection.begin()
+        connection.execute(text("SELECT 1"))
+        connection.invalidate()
+        transaction_of.close()
+
+
 def test_the_hash_follows_the_documented_recipe(any_app: Flask) -> None:
     app = any_app
     token = origin.set(Origin("192.0.2.7", "aegis_ab"))
