@@ -67,8 +67,8 @@ def create_core(settings: Settings, *, migrating: bool = True) -> Flask:
     with app.app_context():
         tune(db.engines[None], writing=False)
         tune(db.engines[WRITE], writing=True)
+        migrate.init_app(app, db, directory=str(ROOT / "migrations"), render_as_batch=True)
         if migrating:
-            migrate.init_app(app, db, directory=str(ROOT / "migrations"), render_as_batch=True)
             schema.bring_up_to_date(settings)
         app.extensions["aegis.registry"] = discover(
             ("aegis_web.services", *settings.services), settings=settings
