@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BufferedReader
 from tempfile import TemporaryFile
@@ -67,17 +68,27 @@ def load(connection: Connection, file: BufferedReader, watch: Watch) -> None:
 
     Raises: Unusable; Stopped.
     """
-    raw = driver(connection)
     try:
-        references = raw.execute(REFERENCES).fetchall()
-        for table, name, _ in references:  # the rows come in the order of the tables' names
-            raw.execute(f"ALTER TABLE {table} DROP CONSTRAINT {name}")
-        load_rows(connection, file, watch)
-        for table, name, words in references:
-            raw.execute(f"ALTER TABLE {table} ADD CONSTRAINT {name} {words}")
+        with without_references(connection):
+            load_rows(connection, file, watch)
     except psycopg.Error as error:
         words = " ".join(str(error).split())
         raise Unusable(f"Its rows do not fit the tables ({words}): take another backup.") from error
+
+
+@contextmanager
+def without_references(connection: Connection) -> Iterator[None]:
+    """PostgreSQL without its foreign keys, so that rows may come in any order; they come back.
+
+    Raises: psycopg.Error where one does not hold then.
+    """
+    raw = driver(connection)
+    references = raw.execute(REFERENCES).fetchall()
+    for table, name, _ in references:
+        raw.execute(f"ALTER TABLE {table} DROP CONSTRAINT {name}")
+    yield
+    for table, name, words in references:
+        raw.execute(f"ALTER TABLE {table} ADD CONSTRAINT {name} {words}")
 
 
 def load_rows(connection: Connection, file: BufferedReader, watch: Watch) -> None:

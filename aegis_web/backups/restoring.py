@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from aegis_web.audit.models import Actor, audit_entry
 from aegis_web.backups import sqlite
 from aegis_web.backups.actions import back_up
-from aegis_web.backups.copies import UNWATCHED, Watch
+from aegis_web.backups.copies import UNWATCHED, Unusable, Watch
 from aegis_web.backups.folder import open_folder
 from aegis_web.backups.gaps import Kept, Tools, places_now, settle_jobs
 from aegis_web.backups.manifest import snapshot_of
@@ -58,13 +58,14 @@ def restore(backup_id: int, actor: Actor, watch: Watch = UNWATCHED) -> Restored:
     """Bring a backup back; all sessions end, and its jobs are paused.
 
     A backup of what is there now is made and proven first, unless nothing is there.
-    Raises: NotFound; Conflict while another restore is at work; Unusable when it is no good;
+    Raises: NotFound; Conflict while another restore is at work; Unusable when it is no good here;
     AegisError when the safety backup cannot be made. In each case nothing has changed.
     """
     with transaction() as session:
         backup = session.get(Backup, backup_id)
         if backup is None:
             raise NotFound(_("There is no such backup, or there is no more."))
+        require_same_kind(backup)
         name, sha256 = backup.file_name, backup.sha256
         wanted = snapshot_of(backup.manifest) if backup.manifest else None
         empty = not session.execute(text("SELECT 1 FROM accounts LIMIT 1")).first()
@@ -109,6 +110,19 @@ def replace(
         session.add(audit_entry(actor, "backup.restore", f"backup:{backup_id}", None, done))
         session.commit()
     return done
+
+
+def require_same_kind(backup: Backup) -> None:
+    """Raises: Unusable for a backup of SQLite on PostgreSQL, and the other way round."""
+    on_sqlite = db.engines[WRITE].dialect.name == "sqlite"
+    if backup.database.startswith("SQLite") == on_sqlite:
+        return
+    text = _(
+        "It is a copy of %(database)s, and this installation runs on another kind of database: "
+        "restore it into one of its own kind, then move with `flask database copy`.",
+        database=backup.database,
+    )
+    raise Unusable(text)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from aegis_web.backups import merging
 from aegis_web.backups.actions import back_up
 from aegis_web.backups.copies import Unusable
 from aegis_web.backups.gaps import REASON
-from aegis_web.backups.models import SAFETY
+from aegis_web.backups.models import SAFETY, Backup
 from aegis_web.backups.restoring import Restored, alone, restore
 from aegis_web.clock import utc_now
 from aegis_web.config import Settings
@@ -248,3 +248,14 @@ def test_a_damaged_one_changes_nothing(app: Flask) -> None:
     with pytest.raises(Unusable):
         bring_back(app, backup_id)
     assert list(jobs_of(app)) == ["newer"]
+
+
+def test_one_of_another_kind_of_database_is_refused(app: Flask) -> None:
+    backup_id = backed_up(app)
+    with app.app_context(), transaction() as session:
+        backup = session.get_one(Backup, backup_id)
+        on_sqlite = backup.database.startswith("SQLite")
+        backup.database = "PostgreSQL 16.4" if on_sqlite else "SQLite 3.45.1"
+    with pytest.raises(Unusable, match="flask database copy"):
+        bring_back(app, backup_id)
+    assert len(stored(app)) == 1

@@ -354,7 +354,9 @@ def test_the_built_in_functions_are_all_offered_and_none_is_refused() -> None:
 
 
 def test_functions_that_reach_the_machine_are_offered_only_where_settings_allow_it() -> None:
-    closed = SimpleNamespace(allow_commands=False, file_roots=(), persistent=True)
+    closed = SimpleNamespace(
+        allow_commands=False, file_roots=(), persistent=True, backup_off_site=None
+    )
     registry = discover(["aegis_web.services"], settings=closed)
     assert {"run_command", "delete_old_files"} <= {absent.name for absent in registry.not_offered}
     assert registry.find("run_command") is None

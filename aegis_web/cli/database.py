@@ -1,0 +1,28 @@
+"""`flask database ...`: the way to another database."""
+
+import click
+from flask.cli import AppGroup
+
+from aegis_web.backups.moving import copy_to
+from aegis_web.errors import AegisError
+
+group = AppGroup("database", help="The database: how everything moves to another one.")
+
+
+@group.command("copy")
+@click.option(
+    "--to", "url", required=True, help="postgresql://user:password@host/name or sqlite:///path"
+)
+def copy(url: str) -> None:
+    """Copy every row to another, empty database and compare the counts.
+
+    For whom SQLite has become too small, and back. Stop every server first; afterwards set
+    DATABASE_URL to the other database and start again. Sessions stay behind.
+    """
+    try:
+        copied = copy_to(url, lambda table, rows: click.echo(f"{table:20} {rows:>12,}"))
+    except AegisError as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(
+        f"{sum(copied.values()):,} rows are there, as many as here. Now set DATABASE_URL to it."
+    )
