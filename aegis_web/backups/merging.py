@@ -52,6 +52,7 @@ OWN = (
     "setup_links",
     "sign_in_attempts",
 )  # of this machine, always
+LOCK_SECONDS = 60  # how long somebody else may hold a table before a restore is given up
 OF_RUNS = ("attempts", "run_details", "run_logs")
 
 
@@ -72,6 +73,7 @@ def replace_rows(connection: Connection, places: Places, empty: bool) -> int | N
     replaced = (*REPLACED, *KEPT) if empty else REPLACED
     gone = [f"{places.live}{name}" for name in (*replaced, *EMPTIED)]
     if connection.dialect.name == "postgresql":  # nobody claims, asks or settles until it is done
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
         connection.exec_driver_sql(f"LOCK TABLE {', '.join(gone)} IN ACCESS EXCLUSIVE MODE")
     related = not empty and are_related(connection, places)
     if related:

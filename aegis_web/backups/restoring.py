@@ -15,6 +15,7 @@ from typing import Any
 
 from flask import current_app
 from sqlalchemy import Connection, create_engine, func, select, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from aegis_web.audit.models import Actor, audit_entry
@@ -84,8 +85,17 @@ def restore(backup_id: int, actor: Actor, watch: Watch = UNWATCHED) -> Restored:
                 plain = scratch.read()
                 entered = beside_postgres(plain, wanted, watch)
             watch.step(0, None, "rows replaced")
-            with entered as (connection, places):
-                done = replace(connection, places, empty, backup_id, actor)
+            try:
+                with entered as (connection, places):
+                    done = replace(connection, places, empty, backup_id, actor)
+            except OperationalError as error:
+                said = " ".join(str(error.orig).split())
+                busy = _(
+                    "The database could not be changed (%(said)s), and everything is as it was: "
+                    "end what holds its tables, then try again.",
+                    said=said,
+                )
+                raise Conflict(busy) from error
     committed.send()
     return Restored(name, safety, **done)
 

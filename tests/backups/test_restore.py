@@ -259,3 +259,20 @@ def test_one_of_another_kind_of_database_is_refused(app: Flask) -> None:
     with pytest.raises(Unusable, match="flask database copy"):
         bring_back(app, backup_id)
     assert len(stored(app)) == 1
+
+
+@pytest.mark.postgresql
+def test_one_that_waits_too_long_is_given_up(
+    make_app: MakeApp, pg_url: str, postgres_client: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = make_app(DATABASE_URL=pg_url)
+    with app.app_context():
+        make_admin()
+    backup_id = backed_up(app)
+    add_job(app, "newer")
+    monkeypatch.setattr(merging, "LOCK_SECONDS", 1)
+    with app.app_context(), db.engines[None].begin() as reader:
+        reader.execute(text("LOCK TABLE jobs IN ACCESS SHARE MODE"))  # as a long query does
+        with pytest.raises(Conflict, match="everything is as it was"):
+            restore(backup_id, ALICE)
+    assert list(jobs_of(app)) == ["newer"]
