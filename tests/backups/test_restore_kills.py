@@ -86,14 +86,14 @@ def killed_again_and_again(app: Flask, data_dir: Path, first: int, step: int) ->
     before = [[["kept", "changed since", True], ["newer", "", True]], 2]
     after = [[["kept", "", True], ["newer", "", False]], 2]
     *killed, last = map(json.loads, done.stdout.splitlines())
-    assert len(killed) > 2
+    assert len(killed) > 1
     assert killed[0] == before
     assert all(one in (before, after) for one in killed)
     assert last == after
 
 
 def test_a_kill_leaves_the_old_or_the_new(app: Flask, data_dir: Path) -> None:
-    killed_again_and_again(app, data_dir, first=7, step=120)
+    killed_again_and_again(app, data_dir, first=7, step=60)
 
 
 @pytest.mark.long
