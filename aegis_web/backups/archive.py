@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BufferedReader
 from tempfile import TemporaryFile
+from typing import IO
 
 import psycopg
 from sqlalchemy import Connection, inspect
@@ -28,6 +29,8 @@ REFERENCES = """
     FROM pg_constraint
     WHERE contype = 'f' AND connamespace = current_schema()::regnamespace
 """
+STRANGE = "It was not made by this product: take a backup that Aegis Web has made."
+LONGEST_LINE = 2**25  # bytes of one row
 CUT = "It ends too early: take another backup."
 
 
@@ -48,11 +51,19 @@ def blocks(lines: Iterable[bytes]) -> Iterator[Block]:
     every = iter(lines)
     for line in every:
         if opened := HEADER.fullmatch(line):
-            name, columns = (part.decode().replace('"', "") for part in opened.groups())
+            name, columns = (read(part).replace('"', "") for part in opened.groups())
             rows = rows_until_end(every)
             yield Block(name.rpartition(".")[2], columns.split(", "), rows)
             for _ in rows:  # what was not wanted
                 pass
+
+
+def read(words: bytes) -> str:
+    """Raises: Unusable for what is no text."""
+    try:
+        return words.decode()
+    except UnicodeDecodeError as error:
+        raise Unusable(STRANGE) from error
 
 
 def rows_until_end(lines: Iterator[bytes]) -> Iterator[bytes]:
@@ -95,9 +106,11 @@ def load_rows(connection: Connection, file: BufferedReader, watch: Watch) -> Non
     ours = set(own_tables())
     found = inspect(connection)
     raw = driver(connection)
+    missing = {*found.get_table_names()} & ours
     for block in blocks(lines_of(file)):
         if block.table not in ours:
             continue
+        missing.discard(block.table)
         known = {column["name"] for column in found.get_columns(block.table)}
         if not known.issuperset(block.columns):
             strange = sorted(set(block.columns) - known)
@@ -112,6 +125,8 @@ def load_rows(connection: Connection, file: BufferedReader, watch: Watch) -> Non
                 if number % WATCHED_LINES == 0:
                     watch.step(number, None, f"rows of {block.table} restored")
                 target.write(line)
+    if missing:
+        raise Unusable(f"It has no table {min(missing)}: it was not made by this product.")
 
 
 def revision_in(file: BufferedReader) -> str:
@@ -122,7 +137,7 @@ def revision_in(file: BufferedReader) -> str:
     for block in blocks(lines_of(file)):
         if block.table == REVISIONS:
             for line in block.rows:
-                return line.decode().strip()
+                return read(line).strip()
     raise Unusable("It says nothing of its schema, so it was not made by this product.")
 
 
@@ -139,7 +154,7 @@ def lines_of(file: BufferedReader) -> Iterable[bytes]:
     """
     require_rows(file)
     if file.peek(len(COPIED)).startswith(COPIED):
-        return whole(file)
+        return whole(bounded(file))
     client = newest_client()
     if client is None:
         raise Unusable(
@@ -147,6 +162,17 @@ def lines_of(file: BufferedReader) -> Iterable[bytes]:
             "PostgreSQL's client, on Debian and Ubuntu `apt-get install postgresql-client`."
         )
     return unpacked([client.program("pg_restore"), "--data-only", "--file=-"], file)
+
+
+def bounded(file: IO[bytes]) -> Iterator[bytes]:
+    """The lines of a file, none of which fills the memory.
+
+    Raises: Unusable for one that would.
+    """
+    while line := file.readline(LONGEST_LINE):
+        if len(line) == LONGEST_LINE:
+            raise Unusable(STRANGE)
+        yield line
 
 
 def whole(lines: Iterable[bytes]) -> Iterator[bytes]:
@@ -171,7 +197,7 @@ def unpacked(arguments: list[str], archive: BufferedReader) -> Iterator[bytes]:
         assert process.stdout is not None
         try:
             with process.stdout as lines:
-                yield from lines
+                yield from bounded(lines)
             process.wait()
         finally:
             if process.poll() is None:

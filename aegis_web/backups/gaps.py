@@ -5,6 +5,7 @@ their number. None of them ever runs: what the world saw of them is not known.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -76,17 +77,16 @@ def settle_jobs(session: Session, kept: Kept, tools: Tools, actor: Actor) -> tup
     highest = max((place.revision for place in kept.jobs.values()), default=0)
     said = newest_versions(session)
     paused, claims = 0, []
-    for job in session.scalars(select(Job).where(Job.deleted_at.is_(None))).all():
+    for job in session.scalars(select(Job)).all():
         place = kept.jobs.get(job.id) if kept.related else None
+        if job.deleted_at is not None:
+            if place is not None and place.deleted_at is None:
+                claims += owed(job, place, now, tools.registry)
+            continue
         job.revision = max(job.revision, highest) + 1  # what anybody remembers of it is old
-        try:
-            gap = gap_of(job, place, now)
+        claims += owed(job, place, now, tools.registry)
+        with suppress(Invalid):
             go_on(job, place, now)
-        except Invalid:  # an unreadable trigger: what it says is not known
-            gap = None
-        if gap is not None:
-            lane = lane_of(tools.registry, job.service)
-            claims.append(ledger.Claim(job.id, lane, job.priority, gap))
         if said.get(job.id) != {name: getattr(job, name) for name in DEFINITION}:
             keep_version(session, job, now, actor, REASON)
         job.problem = problem_of(job, tools)
@@ -95,6 +95,17 @@ def settle_jobs(session: Session, kept: Kept, tools: Tools, actor: Actor) -> tup
     session.execute(delete(JobSkip).where(JobSkip.fire_at <= now))
     ledger.insert_runs(session.connection(), claims, to_us(now))
     return paused, sum(claim.verdict.range_count or 1 for claim in claims)
+
+
+def owed(job: Job, place: Place | None, now: datetime, registry: Registry) -> list[ledger.Claim]:
+    """The row for what is owed of a job's fire times, if anything is."""
+    try:
+        gap = gap_of(job, place, now)
+    except Invalid:  # an unreadable trigger: what it says is not known
+        return []
+    if gap is None:
+        return []
+    return [ledger.Claim(job.id, lane_of(registry, job.service), job.priority, gap)]
 
 
 def newest_versions(session: Session) -> dict[int, dict[str, Any]]:
@@ -162,7 +173,8 @@ def pause(job: Job, registry: Registry) -> bool:
     """
     function = registry.find(job.service)
     own = job.origin == Origin.CODE and function is not None and function.module.startswith(OWN)
-    if own or job.state != JobState.ACTIVE:
+    waits = job.state == JobState.PAUSED and job.pause_until is None
+    if own or waits or job.state == JobState.FINISHED:
         return False
     job.state, job.pause_reason, job.pause_until = JobState.PAUSED, REASON, None
     return True

@@ -64,6 +64,17 @@ class Places:
     scratch: str
 
 
+def lock(connection: Connection, places: Places) -> None:
+    """Let nobody claim, ask or settle until the transaction ends, nor read what it replaces.
+
+    On SQLite the transaction has the write lock already.
+    """
+    if connection.dialect.name == "postgresql":
+        tables = ", ".join(f"{places.live}{name}" for name in (*REPLACED, *EMPTIED, *KEPT))
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
+        connection.exec_driver_sql(f"LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE")
+
+
 def replace_rows(connection: Connection, places: Places, empty: bool) -> int | None:
     """Put the backup's rows in place; how many newer runs were merged.
 
@@ -72,9 +83,6 @@ def replace_rows(connection: Connection, places: Places, empty: bool) -> int | N
     """
     replaced = (*REPLACED, *KEPT) if empty else REPLACED
     gone = [f"{places.live}{name}" for name in (*replaced, *EMPTIED)]
-    if connection.dialect.name == "postgresql":  # nobody claims, asks or settles until it is done
-        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
-        connection.exec_driver_sql(f"LOCK TABLE {', '.join(gone)} IN ACCESS EXCLUSIVE MODE")
     related = not empty and are_related(connection, places)
     if related:
         set_aside(connection, places)
@@ -90,6 +98,8 @@ def replace_rows(connection: Connection, places: Places, empty: bool) -> int | N
                 f"INSERT INTO {places.live}{name} {into} SELECT {these} FROM {places.scratch}{name}"
             )
     merged = merge(connection, places) if related else None
+    if not related:
+        fence_nodes(connection)
     if connection.dialect.name == "postgresql":
         raise_sequences(connection, replaced)
     close_open_runs(connection, related)
@@ -97,13 +107,24 @@ def replace_rows(connection: Connection, places: Places, empty: bool) -> int | N
 
 
 def are_related(connection: Connection, places: Places) -> bool:
-    """Whether the backup is of this very installation: their audits begin with the same row."""
-    first = "SELECT hash FROM {0}audit WHERE position = (SELECT min(position) FROM {0}audit)"
-    hashes = [
-        connection.exec_driver_sql(first.format(place)).scalar_one_or_none()
-        for place in (places.live, places.scratch)
-    ]
-    return hashes[0] is not None and hashes[0] == hashes[1]
+    """Whether the backup's jobs are those that are there: each number that both have is one job.
+
+    Jobs are never taken out of the table, so a history that has grown from the backup has them.
+    """
+    same = f"""
+        SELECT count(*), sum(CASE WHEN l.created_at = s.created_at THEN 1 ELSE 0 END)
+        FROM {places.live}jobs l JOIN {places.scratch}jobs s ON s.id = l.id
+    """
+    shared, equal = connection.exec_driver_sql(same).one()
+    return bool(shared and shared == equal)
+
+
+def fence_nodes(connection: Connection) -> None:
+    """Let every process begin a new life: what it has in hand means other rows now."""
+    now = ledger.now_us(connection)
+    connection.exec_driver_sql(
+        f"UPDATE nodes SET ended_at = {now}, \"end\" = 'died' WHERE ended_at IS NULL"
+    )
 
 
 def set_aside(connection: Connection, places: Places) -> None:

@@ -14,6 +14,7 @@ import pyrage
 import zstandard
 
 from aegis_web.backups.copies import Unusable, Watch
+from aegis_web.errors import AegisError
 from aegis_web.keys import key_id
 from aegis_web.language import _, grouped
 
@@ -143,7 +144,7 @@ class Unpacked:
                 "make room on the disk with the backups.",
                 limit=grouped(self._limit),
             )
-            raise Unusable(text)
+            raise AegisError(text)
         self._target.write(plain)
 
     def close(self) -> None:

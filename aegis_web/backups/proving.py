@@ -18,6 +18,7 @@ from sqlalchemy import Connection, select
 
 from aegis_web.audit.models import Actor, audit_entry
 from aegis_web.backups import archive, packing, postgres, sqlite
+from aegis_web.backups.actions import writing_to
 from aegis_web.backups.copies import (
     UNWATCHED,
     Queries,
@@ -27,7 +28,7 @@ from aegis_web.backups.copies import (
     Watch,
     require_same,
 )
-from aegis_web.backups.folder import Folder, Partial, open_folder
+from aegis_web.backups.folder import Folder, Partial
 from aegis_web.backups.manifest import snapshot_of
 from aegis_web.backups.models import Backup
 from aegis_web.backups.off_site_copies import wants_copy
@@ -73,7 +74,7 @@ def prove(backup_id: int, actor: Actor, watch: Watch = UNWATCHED) -> float:
         name, sha256 = backup.file_name, backup.sha256
     began = monotonic()
     try:
-        with open_folder(settings().backup_dir) as folder, folder.open(name) as file:
+        with writing_to(settings().backup_dir) as folder, folder.open(name) as file:
             contents = bring_back(folder, file, sha256, wanted, watch)
     except Stopped:
         raise
@@ -112,9 +113,10 @@ def unpacked(
 ) -> Iterator[Partial]:
     """A scratch file with what `file` holds, plainly; gone afterwards.
 
-    Raises: Unusable when it cannot be unpacked, or is not the file with the SHA-256 `sha256`.
+    Raises: Unusable when it cannot be unpacked, or is not the file with the SHA-256 `sha256`;
+    AegisError when there is no room for it.
     """
-    limit = disk_usage(folder.path).free - SPARE_BYTES
+    limit = max(disk_usage(folder.path).free - SPARE_BYTES, 0)
     with folder.scratch("sqlite3") as scratch:
         found = packing.unpack(file, scratch, settings().backup_keys, limit, watch)
         if sha256 is not None and found != sha256:
@@ -171,9 +173,8 @@ def build(connection: Connection, revision: str) -> None:
         schema.build(connection, revision)
     except NotFound as error:
         text = _(
-            "It was made by a newer release, whose schema %(revision)s this one does not know: "
-            "install that release, then try again.",
-            revision=revision,
+            "It was made by a newer release (%(problem)s): install that release, then try again.",
+            problem=error,
         )
         raise Unusable(text) from error
 

@@ -22,6 +22,13 @@ REFUSED = 3  # the exit status that goes with a sentence for people
 MEMORY_BYTES = 2**31
 SECONDS_AT_LEAST, BYTES_A_SECOND = 120, 1_000_000  # of processor time
 GROWTH = 3  # times the file's size: indexes that it may lack
+LATEST_US = 253_402_300_799_999_999  # the end of the year 9999, in microseconds since the epoch
+INSTANT = f"typeof({{0}}) = 'integer' AND {{0}} BETWEEN 0 AND {LATEST_US}"
+SHAPES = {  # of JSON that the product reads by its keys
+    "trigger": "json_valid({0}) AND json_type({0}) = 'object'",
+    "arguments": "json_valid({0}) AND json_type({0}) = 'object'",
+    "tags": "json_valid({0}) AND json_type({0}) = 'array'",
+}
 FITS = (  # by the declared type of a column, what a value of it must be
     (re.compile("JSON"), "json_valid({0})"),
     (re.compile("INT|BOOL"), "typeof({0}) = 'integer'"),
@@ -151,7 +158,7 @@ def copy_rows(made: sqlite3.Connection, table: str) -> None:
     wrong = {
         name: f'"{name}" IS NOT NULL AND NOT ({rule})'
         for name, kind in columns.items()
-        if (rule := rule_of(f'"{name}"', kind))
+        if (rule := rule_of(name, kind))
     }
     if not wrong or not holds(made, table, " OR ".join(f"({one})" for one in wrong.values())):
         return
@@ -159,9 +166,13 @@ def copy_rows(made: sqlite3.Connection, table: str) -> None:
     raise Unusable(STRANGE.format(f"its table {table} has a value in {name} that is none"))
 
 
-def rule_of(column: str, kind: str) -> str | None:
+def rule_of(name: str, kind: str) -> str | None:
     """What SQL says of a good value of a column."""
-    return next((rule.format(column) for words, rule in FITS if words.search(kind)), None)
+    by_type = next((rule for words, rule in FITS if words.search(kind)), None)
+    if name.endswith("_at") and by_type and "integer" in by_type:
+        by_type = INSTANT
+    rule = SHAPES.get(name, by_type)
+    return rule and rule.format(f'"{name}"')
 
 
 def holds(made: sqlite3.Connection, table: str, condition: str) -> Any:

@@ -20,17 +20,16 @@ from sqlalchemy.orm import Session
 
 from aegis_web.audit.models import Actor, audit_entry
 from aegis_web.backups import sqlite
-from aegis_web.backups.actions import back_up
+from aegis_web.backups.actions import back_up, writing_to
 from aegis_web.backups.copies import UNWATCHED, Unusable, Watch
-from aegis_web.backups.folder import open_folder
 from aegis_web.backups.gaps import Kept, Tools, places_now, settle_jobs
 from aegis_web.backups.manifest import snapshot_of
-from aegis_web.backups.merging import Places, replace_rows
+from aegis_web.backups.merging import Places, lock, replace_rows
 from aegis_web.backups.models import SAFETY, Backup
 from aegis_web.backups.proving import build, is_sqlite, prove, restored, unpacked
 from aegis_web.config import settings
-from aegis_web.database import WRITE
-from aegis_web.errors import Conflict, NotFound
+from aegis_web.database import WRITE, Model
+from aegis_web.errors import AegisError, Conflict, NotFound
 from aegis_web.extensions import committed, db, transaction
 from aegis_web.jobs.models import Job
 from aegis_web.language import _
@@ -69,10 +68,10 @@ def restore(backup_id: int, actor: Actor, watch: Watch = UNWATCHED) -> Restored:
         require_same_kind(backup)
         name, sha256 = backup.file_name, backup.sha256
         wanted = snapshot_of(backup.manifest) if backup.manifest else None
-        empty = not session.execute(text("SELECT 1 FROM accounts LIMIT 1")).first()
-    with open_folder(settings().backup_dir) as folder, alone(folder.path):
+    with writing_to(settings().backup_dir) as folder, alone(folder.path):
         safety = None
-        if not empty:
+        empty = is_empty()
+        if not empty or has_history():
             made = back_up(actor, made_by=actor.name, origin=SAFETY, watch=watch)
             prove(made.id, actor, watch)
             safety = made.file_name
@@ -87,9 +86,18 @@ def restore(backup_id: int, actor: Actor, watch: Watch = UNWATCHED) -> Restored:
             watch.step(0, None, "rows replaced")
             try:
                 with entered as (connection, places):
+                    lock(connection, places)
+                    require_still(connection, empty)
                     done = replace(connection, places, empty, backup_id, actor)
             except OperationalError as error:
                 said = " ".join(str(error.orig).split())
+                if "full" in said:
+                    full = _(
+                        "The disk of the database is full (%(said)s), and everything is as it was: "
+                        "make room, then try again.",
+                        said=said,
+                    )
+                    raise AegisError(full) from error
                 busy = _(
                     "The database could not be changed (%(said)s), and everything is as it was: "
                     "end what holds its tables, then try again.",
@@ -120,6 +128,32 @@ def replace(
         session.add(audit_entry(actor, "backup.restore", f"backup:{backup_id}", None, done))
         session.commit()
     return done
+
+
+def is_empty(connection: Connection | None = None) -> bool:
+    """Whether nobody has an account here."""
+    return is_without("accounts", connection)
+
+
+def has_history() -> bool:
+    """Whether something has run here, or was due."""
+    return not is_without("runs")
+
+
+def is_without(table: str, connection: Connection | None = None) -> bool:
+    """Whether a table has no row."""
+    query = select(1).select_from(Model.metadata.tables[table]).limit(1)
+    if connection is not None:
+        return connection.scalar(query) is None
+    with transaction() as session:
+        return session.scalar(query) is None
+
+
+def require_still(connection: Connection, empty: bool) -> None:
+    """Raises: Conflict where somebody has begun to set up this installation meanwhile."""
+    if empty and not is_empty(connection):
+        text = _("Somebody has made an account meanwhile, and nothing has changed: try again.")
+        raise Conflict(text)
 
 
 def require_same_kind(backup: Backup) -> None:

@@ -60,6 +60,7 @@ def bring_back(file: str, yes: bool) -> None:
     with told():
         backup_id = found(file)
         tell(preview_of(backup_id))
+        db.session.close()  # whoever thinks about the question holds no table
         if not yes:
             click.confirm("Bring it back?", abort=True)
         done = restore(backup_id, COMMAND_LINE)

@@ -66,7 +66,7 @@ def from_json(data: Mapping[str, Any]) -> Trigger:
 
     Raises: Invalid for a kind, a key or a value that is missing, unknown or cannot be used.
     """
-    kind = data.get("kind")
+    kind = data.get("kind") if isinstance(data, Mapping) else None
     if not isinstance(kind, str) or kind not in KEYS:
         raise Invalid({"kind": f"There is no kind {kind!r}. Choose one of {', '.join(KEYS)}."})
     required = {"kind", "zone", *KEYS[kind]}

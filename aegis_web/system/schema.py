@@ -11,7 +11,6 @@ from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from alembic.util import CommandError
 from flask import current_app
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
@@ -60,10 +59,11 @@ def build(connection: Connection, revision: str, script: ScriptDirectory | None 
     Commits nothing. Raises: NotFound when this release does not know the revision.
     """
     script = script or scripts()
-    try:
-        script.get_revision(revision)
-    except CommandError as error:
-        raise NotFound(f"this release does not know the schema {revision}") from error
+    there = MigrationContext.configure(connection).get_current_revision()
+    known = {one.revision for one in script.walk_revisions()}
+    for one in (there or revision, revision):
+        if one not in known:
+            raise NotFound(f"this release does not know the schema {one!r}")
     context = EnvironmentContext(
         Config(), script, fn=lambda current, _: script._upgrade_revs(revision, current)
     )

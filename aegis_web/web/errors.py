@@ -7,6 +7,7 @@ import logging
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from errno import EDQUOT, ENOSPC
 
 from flask import Flask, Response, current_app, jsonify, make_response, render_template, request
 from flask_security import current_user
@@ -99,6 +100,11 @@ PROBLEMS = {
             "if it stays, give the number below to whoever runs this installation."
         ),
     ),
+    507: Problem(
+        507,
+        N_("The disk is full"),
+        N_("There is no room for what this needs. Nothing was changed. Make room on the disk."),
+    ),
     503: Problem(
         503,
         N_("The database does not answer"),
@@ -122,6 +128,7 @@ def init_app(app: Flask) -> None:
     """Answer every error of `app` in plain words."""
     app.register_error_handler(CSRFError, lambda _: on_csrf())
     app.register_error_handler(HTTPException, on_http)
+    app.register_error_handler(OSError, on_disk)
     app.register_error_handler(NotFound, lambda error: answer(described(404, error)))
     app.register_error_handler(Conflict, lambda error: answer(described(409, error)))
     app.register_error_handler(Invalid, on_invalid)
@@ -176,6 +183,14 @@ def is_away(error: DBAPIError | PoolTimeout) -> bool:
         code = getattr(error.orig, "sqlite_errorcode", 0)
         return code & PRIMARY_CODE in SQLITE_BUSY_OR_GONE
     return isinstance(error, OperationalError)
+
+
+def on_disk(error: OSError) -> Response:
+    """507 where the disk is full; any other is unexpected."""
+    if error.errno not in (ENOSPC, EDQUOT):
+        return on_unexpected(error)
+    log.warning("the disk is full, %s %s: %s", request.method, where(), error)
+    return answer(translated(PROBLEMS[507]))
 
 
 def on_failed_handler(error: BaseException) -> Response:

@@ -19,6 +19,7 @@ from aegis_web.backups.copies import Unusable
 from aegis_web.backups.models import Backup
 from aegis_web.backups.proving import proof_failed, prove
 from aegis_web.config import Settings
+from aegis_web.errors import AegisError
 from aegis_web.extensions import db, transaction
 from aegis_web.keys import key_id, new_identity
 from tests.backups.conftest import MakeBackup, add_backup_job, stored
@@ -181,5 +182,6 @@ def test_a_small_file_that_claims_to_be_huge_fills_no_disk(
     (folder_of(app) / backup.file_name).write_bytes(bomb)
     free = proving.SPARE_BYTES + 1_000_000
     monkeypatch.setattr(proving, "disk_usage", lambda _: type("U", (), {"free": free}))
-    with app.app_context(), pytest.raises(Unusable, match=r"more than 1.000.000 bytes"):
+    with app.app_context(), pytest.raises(AegisError, match=r"more than 1.000.000 bytes"):
         prove(backup.id, SYSTEM)
+    assert stored(app)[0].proof_error is None  # it was not tried

@@ -272,6 +272,7 @@ def test_one_that_waits_too_long_is_given_up(
     add_job(app, "newer")
     monkeypatch.setattr(merging, "LOCK_SECONDS", 1)
     with app.app_context(), db.engines[None].begin() as reader:
+        reader.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
         reader.execute(text("LOCK TABLE jobs IN ACCESS SHARE MODE"))  # as a long query does
         with pytest.raises(Conflict, match="everything is as it was"):
             restore(backup_id, ALICE)

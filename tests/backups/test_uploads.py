@@ -20,6 +20,7 @@ from aegis_web.backups.models import UPLOADED, Backup
 from aegis_web.backups.restoring import restore
 from aegis_web.backups.uploads import take_in
 from aegis_web.config import Settings
+from aegis_web.errors import AegisError
 from aegis_web.extensions import transaction
 from tests.backups.conftest import stored
 from tests.backups.test_restore import ALICE, add_job, app, jobs_of, settle_until, unexplained
@@ -97,6 +98,11 @@ STRANGE = {
     "a newer release": ("UPDATE alembic_version SET version_num = '9999'", "newer release"),
     "text for a number": ("UPDATE jobs SET revision = 'many'", "a value in revision"),
     "no JSON": ("UPDATE jobs SET trigger = 'daily'", "a value in trigger"),
+    "JSON of another shape": ("UPDATE jobs SET tags = '5'", "a value in tags"),
+    "an instant that no clock shows": (
+        f"UPDATE jobs SET updated_at = {2**62}",
+        "a value in updated_at",
+    ),
 }  # fmt: skip
 
 
@@ -134,7 +140,7 @@ def test_rows_that_belong_nowhere_are_refused(one: Flask, tmp_path: Path) -> Non
     refused(one, file.read_bytes(), "refers to one of jobs")
 
 
-def refused(app: Flask, data: bytes, problem: str) -> None:
+def refused(app: Flask, data: bytes, problem: str, error: type[AegisError] = Unusable) -> None:
     """Nothing of `data` is kept, and one sentence says why."""
     settings: Settings = app.extensions["aegis.settings"]
     before = stored(app)
@@ -143,7 +149,7 @@ def refused(app: Flask, data: bytes, problem: str) -> None:
     with (
         app.app_context(),
         given.open("rb") as source,
-        pytest.raises(Unusable, match=problem) as caught,
+        pytest.raises(error, match=problem) as caught,
     ):
         take_in(source, ALICE)
     assert "\n" not in str(caught.value)
@@ -188,7 +194,7 @@ def test_a_bomb_fills_no_disk(one: Flask, monkeypatch: pytest.MonkeyPatch) -> No
     with zstandard.ZstdCompressor().stream_writer(bomb, closefd=False) as writer:
         for _ in range(64):
             writer.write(bytes(1_000_000))
-    refused(one, bomb.getvalue(), "more than 1,000,000 bytes")
+    refused(one, bomb.getvalue(), "more than 1,000,000 bytes", AegisError)
 
 
 def test_a_file_that_costs_too_much_is_given_up(
