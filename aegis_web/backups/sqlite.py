@@ -39,10 +39,21 @@ def copy(source: Path, target: Path, watch: Watch) -> Snapshot:
                 )
         with closing(sqlite3.connect(target, isolation_level=None)) as made:
             made.execute("PRAGMA journal_mode=DELETE")  # one file that opens anywhere, no -wal
-        with closing(sqlite3.connect(source, isolation_level=None, timeout=0)) as live:
-            # The log could not be emptied while the copy read; one who is in the way does it later.
-            live.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        empty_log(source)
     return snapshot
+
+
+def empty_log(source: Path) -> None:
+    """Empty the log of writes, which could not be while the copy read.
+
+    One who is in the way does it later.
+    """
+    with closing(sqlite3.connect(source, isolation_level=None, timeout=0)) as live:
+        try:
+            live.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                raise
 
 
 def check(target: Path, wanted: Snapshot | None, watch: Watch) -> Snapshot:
