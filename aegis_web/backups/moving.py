@@ -15,7 +15,7 @@ from aegis_web.backups.copies import REVISIONS
 from aegis_web.backups.merging import EMPTIED, raise_sequences
 from aegis_web.clock import utc_now
 from aegis_web.config import settings
-from aegis_web.config_values import normal_database
+from aegis_web.config_values import normal_database, sqlite_path
 from aegis_web.database import Model, engine_options, tune
 from aegis_web.errors import AegisError, Invalid
 from aegis_web.extensions import db
@@ -38,9 +38,10 @@ def copy_to(url: str, report: Report) -> dict[str, int]:
     """
     target = target_url(url)
     engine = create_engine(target, poolclass=NullPool, **options(target))
-    if engine.dialect.name == "sqlite":
-        tune(engine, writing=True)
     try:
+        if engine.dialect.name == "sqlite":
+            sqlite_path(target).touch(mode=0o600)  # it holds the hashes of passwords
+            tune(engine, writing=True)
         with db.engines[None].connect() as source, engine.connect() as made:
             if source.dialect.name == "postgresql":  # one instant, as it is on SQLite anyway
                 source = source.execution_options(isolation_level="REPEATABLE READ")
@@ -50,7 +51,7 @@ def copy_to(url: str, report: Report) -> dict[str, int]:
                 made.commit()
             with made.begin():
                 copied = fill(source, made, report)
-    except (DBAPIError, psycopg.Error) as error:
+    except (DBAPIError, psycopg.Error, OSError) as error:
         said = " ".join(str(getattr(error, "orig", error)).split())
         raise AegisError(
             f"{engine.url.render_as_string()} cannot be used ({said}): nothing was copied."

@@ -98,11 +98,12 @@ def found(file: str) -> int:
         except PermissionError as error:
             raise AegisError(f"{file} cannot be read: make it readable.") from error
     listed = number_of(file)
+    db.session.close()  # what is read later shows what is written now
     if listed is None and settings().backup_off_site:
-        db.session.close()  # what is read later shows what is fetched now
         listed = fetch_backup(file, COMMAND_LINE).id
     if listed is None:
         raise AegisError(f"{file} is neither a file nor a backup in the list: name one of them.")
+    prove(listed, COMMAND_LINE)  # what would change is told from what comes out of it
     return listed
 
 

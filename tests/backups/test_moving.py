@@ -69,6 +69,7 @@ def test_every_row_goes_to_postgresql_and_back(
 def test_one_that_is_not_empty_is_refused(app: Flask, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/other.db"
     assert "as many as here" in copied(app, url)
+    assert (tmp_path / "other.db").stat().st_mode & 0o777 == 0o600
     before = contents(url)
     assert "has rows there already: name an empty database" in copied(app, url)
     assert contents(url) == before
