@@ -100,17 +100,17 @@ PROBLEMS = {
             "if it stays, give the number below to whoever runs this installation."
         ),
     ),
-    507: Problem(
-        507,
-        N_("The disk is full"),
-        N_("There is no room for what this needs. Nothing was changed. Make room on the disk."),
-    ),
     503: Problem(
         503,
         N_("The database does not answer"),
         N_("It is busy or cannot be reached. Nothing was changed. Try again in a few seconds."),
     ),
 }
+DISK_FULL = Problem(
+    503,
+    N_("The disk is full"),
+    N_("There is no room for what this needs. Nothing was changed. Make room on the disk."),
+)
 PAGE_TOO_OLD = Problem(
     400,
     N_("This page was open for too long"),
@@ -186,11 +186,11 @@ def is_away(error: DBAPIError | PoolTimeout) -> bool:
 
 
 def on_disk(error: OSError) -> Response:
-    """507 where the disk is full; any other is unexpected."""
+    """503 where the disk is full; any other is unexpected."""
     if error.errno not in (ENOSPC, EDQUOT):
         return on_unexpected(error)
     log.warning("the disk is full, %s %s: %s", request.method, where(), error)
-    return answer(translated(PROBLEMS[507]))
+    return answer(translated(DISK_FULL))
 
 
 def on_failed_handler(error: BaseException) -> Response:
