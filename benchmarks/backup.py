@@ -91,9 +91,7 @@ def make_due(file: Path) -> None:
     """Let one job fire each second from now on."""
     anchor = "2026-01-01T00:00:00Z"
     trigger = {"kind": "interval", "every": 1, "unit": "seconds", "anchor": anchor, "zone": "UTC"}
-    update = (
-        "UPDATE jobs SET trigger = ?, trigger_kind = 'interval', next_run_at = ? WHERE name = ?"
-    )
+    update = "UPDATE jobs SET trigger = ?, trigger_kind = ?, next_run_at = ? WHERE name = ?"
     with closing(sqlite3.connect(file, timeout=60)) as connection, connection:
         now = time.time_ns() // 1000
         connection.execute(update, (json.dumps(trigger), "interval", now - now % 1_000_000, "1"))
