@@ -90,22 +90,27 @@ def restore(backup_id: int, actor: Actor, watch: Watch = UNWATCHED) -> Restored:
                     require_still(connection, empty)
                     done = replace(connection, places, empty, backup_id, actor)
             except OperationalError as error:
-                said = " ".join(str(error.orig).split())
-                if "full" in said:
-                    full = _(
-                        "The disk of the database is full (%(said)s), and everything is as it was: "
-                        "make room, then try again.",
-                        said=said,
-                    )
-                    raise AegisError(full) from error
-                busy = _(
-                    "The database could not be changed (%(said)s), and everything is as it was: "
-                    "end what holds its tables, then try again.",
-                    said=said,
-                )
-                raise Conflict(busy) from error
+                raise refused(error) from error
     committed.send()
     return Restored(name, safety, **done)
+
+
+def refused(error: OperationalError) -> AegisError:
+    """What is said where the database would not be changed: it is full, or somebody holds it."""
+    said = " ".join(str(error.orig).split())
+    if "full" in said:
+        text = _(
+            "The disk of the database is full (%(said)s), and everything is as it was: make room, "
+            "then try again.",
+            said=said,
+        )
+        return AegisError(text)
+    text = _(
+        "The database could not be changed (%(said)s), and everything is as it was: end what holds "
+        "its tables, then try again.",
+        said=said,
+    )
+    return Conflict(text)
 
 
 def replace(
