@@ -52,26 +52,28 @@ class Partial:
     It is locked until it is closed, so that others know a living one from what a kill left.
     """
 
-    def __init__(self, folder: "Folder", name: str) -> None:
+    def __init__(self, folder: "Folder", name: str, *, hashed: bool = True) -> None:
         self.folder, self.name = folder, name + PARTIAL
         self.final = name
         self.path = folder.path / self.name
         self.descriptor = os.open(self.name, NEW, 0o600, dir_fd=folder.descriptor)
         fcntl.flock(self.descriptor, fcntl.LOCK_EX)
-        self.size_bytes, self._hash = 0, hashlib.sha256()
+        self.size_bytes, self._hash = 0, hashlib.sha256() if hashed else None
 
     def write(self, data: bytes) -> int:
         """Append `data`."""
         left = memoryview(data)
         while left:
             left = left[os.write(self.descriptor, left) :]
-        self._hash.update(data)
+        if self._hash is not None:
+            self._hash.update(data)
         self.size_bytes += len(data)
         return len(data)
 
     @property
     def sha256(self) -> str:
-        """Of what was written so far, hexadecimal."""
+        """Of what was written so far, hexadecimal; a scratch file has none."""
+        assert self._hash is not None
         return self._hash.hexdigest()
 
     def flush(self) -> None:
@@ -112,7 +114,7 @@ class Folder:
     @contextmanager
     def scratch(self, suffix: str) -> Iterator[Partial]:
         """A new file for work that is gone afterwards, whatever happens."""
-        made = Partial(self, new_name(utc_now(), suffix))
+        made = Partial(self, new_name(utc_now(), suffix), hashed=False)
         try:
             yield made
         finally:

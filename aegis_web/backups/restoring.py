@@ -68,6 +68,7 @@ def restore(backup_id: int, actor: Actor, watch: Watch = UNWATCHED) -> Restored:
         require_same_kind(backup)
         name, sha256 = backup.file_name, backup.sha256
         wanted = snapshot_of(backup.manifest) if backup.manifest else None
+        proven = backup.proven_at is not None
     with writing_to(settings().backup_dir) as folder, alone(folder.path):
         safety = None
         empty = is_empty()
@@ -77,7 +78,7 @@ def restore(backup_id: int, actor: Actor, watch: Watch = UNWATCHED) -> Restored:
             safety = made.file_name
         with folder.open(name) as file, unpacked(folder, file, sha256, watch) as scratch:
             if is_sqlite(scratch):
-                sqlite.check(scratch.path, wanted, watch)
+                sqlite.check(scratch.path, wanted, watch, proven=proven)
                 bring_up_to_date(scratch.path, wanted.revision if wanted else None)
                 entered = beside_sqlite(scratch.path)
             else:

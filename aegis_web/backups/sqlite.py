@@ -16,6 +16,7 @@ from aegis_web.database import BUSY_SECONDS
 from aegis_web.errors import AegisError
 
 STEP_PAGES = 500  # 2 MB: the steps between which progress is told and a stop is heard
+CHECK_KB = 16_000  # of memory: a check looks up each row in each index, twice as fast as with 2 MB
 CHECK_STEPS = 1_000_000  # of SQLite's machine, between two looks whether to stop
 
 
@@ -56,9 +57,10 @@ def empty_log(source: Path) -> None:
                 raise
 
 
-def check(target: Path, wanted: Snapshot | None, watch: Watch) -> Snapshot:
+def check(target: Path, wanted: Snapshot | None, watch: Watch, *, proven: bool = False) -> Snapshot:
     """Refuse the copy `target` unless it is intact and holds what `wanted` says; what it holds.
 
+    Of a `proven` one, the same bytes as when it was checked, only what it holds is compared.
     Raises: Unusable; Stopped.
     """
     with plain_errors(target.parent), closing(open_to_read(target, "immutable=1")) as made:
@@ -66,15 +68,8 @@ def check(target: Path, wanted: Snapshot | None, watch: Watch) -> Snapshot:
         watch.step(size, size, "bytes unpacked, now checked")
         made.set_progress_handler(watch.asked_to_stop, CHECK_STEPS)
         try:
-            verdict = made.execute("PRAGMA integrity_check(1)").fetchone()[0]
-            if verdict != "ok":
-                raise Unusable(f"It is damaged ({verdict}): check the disk, then back up again.")
-            orphan = made.execute("PRAGMA foreign_key_check").fetchone()
-            if orphan:
-                raise Unusable(
-                    f"A row of its table {orphan[0]} refers to one of {orphan[2]} that is not "
-                    "there: take another backup, and check the ledger."
-                )
+            if not proven:
+                require_intact(made)
             found = what_it_holds(made)
         except sqlite3.OperationalError:
             watch.step(size, size, "not checked")  # an interrupted check was asked to stop
@@ -82,6 +77,23 @@ def check(target: Path, wanted: Snapshot | None, watch: Watch) -> Snapshot:
     if wanted is not None:
         require_same(wanted, found)
     return found
+
+
+def require_intact(made: sqlite3.Connection) -> None:
+    """Look at every row, every index and every foreign key.
+
+    Raises: Unusable.
+    """
+    made.execute(f"PRAGMA cache_size=-{CHECK_KB}")
+    verdict = made.execute("PRAGMA integrity_check(1)").fetchone()[0]
+    if verdict != "ok":
+        raise Unusable(f"It is damaged ({verdict}): check the disk, then back up again.")
+    orphan = made.execute("PRAGMA foreign_key_check").fetchone()
+    if orphan:
+        raise Unusable(
+            f"A row of its table {orphan[0]} refers to one of {orphan[2]} that is not "
+            "there: take another backup, and check the ledger."
+        )
 
 
 def open_to_read(file: Path, options: str = "") -> sqlite3.Connection:
