@@ -8,6 +8,7 @@ from flask.helpers import get_debug_flag
 
 from aegis_web import create_app
 from aegis_web.accounts.actions import ensure_admin_from_settings
+from aegis_web.backups.folder import sweep_at_start
 from aegis_web.config import Settings
 from aegis_web.engine.scheduler import start_engine
 from aegis_web.errors import AegisError
@@ -27,6 +28,7 @@ def serve() -> Flask:
         schema.require_current()
         ensure_admin_from_settings(settings)
         log_warnings(app)
+    sweep_at_start(settings.backup_dir)
     if settings.engine == "embedded":
         start_engine(app)
     return app

@@ -14,7 +14,14 @@ from sqlalchemy.orm import Session
 from aegis_web.audit.models import Actor, audit_entry
 from aegis_web.backups import packing, postgres, sqlite
 from aegis_web.backups.copies import UNWATCHED, Snapshot, Watch
-from aegis_web.backups.folder import MANIFEST, Folder, Partial, new_name, open_folder
+from aegis_web.backups.folder import (
+    LEFT_BEHIND,
+    MANIFEST,
+    Folder,
+    Partial,
+    new_name,
+    open_folder,
+)
 from aegis_web.backups.manifest import as_text, manifest_of
 from aegis_web.backups.models import MADE, UPLOADED, Backup
 from aegis_web.backups.packing import Reads
@@ -124,7 +131,7 @@ def writing_to(path: Path) -> Iterator[Folder]:
     try:
         with open_folder(path, make=True) as folder:
             for left in folder.sweep():
-                log.info("Removed %s, which a killed process had left behind", left)
+                log.info(LEFT_BEHIND, left)
             yield folder
     except OSError as error:
         raise AegisError(

@@ -6,6 +6,7 @@ nor what somebody plants in the folder leads anywhere else.
 
 import fcntl
 import hashlib
+import logging
 import os
 import re
 import secrets
@@ -30,7 +31,10 @@ PARTIAL = ".partial"
 MAKING_SECONDS = 10  # more than anybody needs between making a partial file and locking it
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+LEFT_BEHIND = "Removed %s, which a killed process had left behind"
 READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # never waits for a planted pipe
+
+log = logging.getLogger(__name__)
 
 
 def new_name(made_at: datetime, suffix: str) -> str:
@@ -166,7 +170,8 @@ class Folder:
                 continue
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if os.fstat(file).st_mtime < newest:
+                found = os.fstat(file)  # nothing is written before it is locked
+                if found.st_size or found.st_mtime < newest:
                     self.forget(name)
                     left.append(name)
             except BlockingIOError:  # somebody is at work on it
@@ -234,6 +239,20 @@ def open_folder(path: Path, *, make: bool = False) -> Iterator[Folder]:
         yield Folder(path, descriptor)
     finally:
         os.close(descriptor)
+
+
+def sweep_at_start(path: Path) -> None:
+    """Clear the folder at `path` of what killed processes left; nothing here forbids a start."""
+    if not path.exists():
+        return
+    try:
+        with open_folder(path) as folder:
+            left = folder.sweep()
+    except (AegisError, OSError) as error:
+        log.warning("The folder of the backups could not be cleared: %s", error)
+        return
+    for name in left:
+        log.warning(LEFT_BEHIND, name)
 
 
 def require_unchanged(file: BufferedReader, size_bytes: int, sha256: str) -> None:

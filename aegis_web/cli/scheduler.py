@@ -6,6 +6,7 @@ import sys
 from flask import Flask
 
 from aegis_web import create_app
+from aegis_web.backups.folder import sweep_at_start
 from aegis_web.config import Settings
 from aegis_web.engine.scheduler import start_engine
 from aegis_web.errors import AegisError, ConfigError
@@ -35,6 +36,7 @@ def prepare() -> Flask:
     with app.app_context():
         schema.require_current()
         log_warnings(app)
+    sweep_at_start(settings.backup_dir)
     return app
 
 

@@ -29,6 +29,7 @@ from aegis_web.extensions import db
 from tests.backups.conftest import plain, stored
 from tests.support.applications import MakeApp
 from tests.support.environment import process_environment
+from tests.support.servers import StartServer
 
 ROOT = Path(__file__).parents[2]
 KILLED_MIDWAY = """
@@ -186,20 +187,43 @@ def test_a_kill_midway_leaves_nothing_that_counts(
     assert [name.endswith(".partial") for name in files(backup_dir)] == [True]
 
 
-def test_the_next_backup_sweeps_what_a_killed_one_left(app: Flask, backup_dir: Path) -> None:
-    backup_dir.mkdir(mode=0o700)
-    old = backup_dir / "aegis-20260101T000000.000000Z-0123456789ab.sqlite3.partial"
-    young = backup_dir / "aegis-20260101T000000.000000Z-0123456789ac.sqlite3.partial"
-    foreign = backup_dir / "holiday.partial"
-    busy = backup_dir / "aegis-20260101T000000.000000Z-0123456789ad.sqlite3.zst.partial"
-    for file in (old, young, foreign, busy):
+def leftovers(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Partial files in the folder: those that a killed process left, and those that stay."""
+    folder.mkdir(mode=0o700)
+    old, written, young, busy = (
+        folder / f"aegis-20260101T000000.000000Z-0123456789a{end}.sqlite3.zst.partial"
+        for end in "bcde"
+    )
+    foreign = folder / "holiday.partial"
+    for file in (written, foreign, busy):
         file.write_text("x")
+    for file in (old, young):
+        file.touch()
     for file in (old, foreign, busy):
         os.utime(file, (1, 1))
-    with busy.open() as held, app.app_context():
+    return [old, written], [young, foreign, busy]
+
+
+def test_the_next_backup_sweeps_what_a_killed_one_left(app: Flask, backup_dir: Path) -> None:
+    _, stay = leftovers(backup_dir)
+    with stay[-1].open() as held, app.app_context():
         fcntl.flock(held, fcntl.LOCK_EX)  # its maker lives
         backup = back_up(SYSTEM)
-    assert files(backup_dir) == sorted([young.name, foreign.name, busy.name, backup.file_name])
+    assert files(backup_dir) == sorted([*(file.name for file in stay), backup.file_name])
+
+
+def test_a_start_sweeps_what_a_killed_process_left(
+    start_server: StartServer, data_dir: Path
+) -> None:
+    folder = data_dir / "backups"
+    data_dir.mkdir(mode=0o700)
+    left, stay = leftovers(folder)
+    with stay[-1].open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        server = start_server().ready()
+    assert sorted(file for file in folder.iterdir() if file.suffix == ".partial") == sorted(stay)
+    for file in left:
+        server.prints(file.name)
 
 
 def test_a_stop_leaves_nothing(app: Flask, database: Path, backup_dir: Path) -> None:
