@@ -31,7 +31,7 @@ from benchmarks.nodes import NEVER, job_row
 from benchmarks.pages import Viewer, served
 
 JOBS = 200
-BATCH_ROWS = 250_000
+BATCH_ROWS = 25_000
 WRITES_A_SECOND = 50
 PATHS = ("/", "/jobs", "/runs", "/backups")
 HISTORY = """
