@@ -7,17 +7,19 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from flask import Flask
 from flask_migrate import downgrade, upgrade
-from sqlalchemy import create_engine, select, text
+from sqlalchemy import create_engine, event, select, text
 from sqlalchemy.orm import Session
 
 from aegis_web import create_app
 from aegis_web.clock import to_us
 from aegis_web.config import load_settings
 from aegis_web.config_values import sqlite_path
-from aegis_web.database import Model
+from aegis_web.database import WRITE, Model
 from aegis_web.engine.new_job import DEFINITION
 from aegis_web.errors import AegisError
+from aegis_web.extensions import db
 from aegis_web.jobs.models import JobSkip, JobVersion
 from tests.support.databases import close_engines
 from tests.support.environment import settings_environment
@@ -46,6 +48,18 @@ def test_the_migrations_make_what_the_models_say(database_url: str) -> None:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, Model.metadata) == []
     engine.dispose()
+
+
+def test_all_migrations_are_one_transaction(any_app: Flask) -> None:
+    """So that of two processes that start at once the second finds all done, never a part."""
+    ended: list[str] = []
+    with any_app.app_context():
+        engine = db.engines[WRITE]
+        event.listen(engine, "commit", lambda _: ended.append("commit"))
+        event.listen(engine, "rollback", lambda _: ended.append("rollback"))
+        downgrade(revision="base")
+        upgrade()
+    assert ended == ["commit", "commit"]
 
 
 def test_each_migration_can_be_undone_and_done_again(database_url: str, data_dir: Path) -> None:
