@@ -32,6 +32,7 @@ class Watch:
 
     report: Progress
     asked_to_stop: Callable[[], bool]
+    begin: Callable[[str], None] = lambda part: None  # told which part of the whole comes now
 
     def step(self, done: float, total: float | None, message: str) -> None:
         """Report progress.

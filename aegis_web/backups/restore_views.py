@@ -3,18 +3,23 @@
 import os
 
 from flask import Response, current_app, flash, request, url_for
+from sqlalchemy import select
 
 from aegis_web.accounts.fresh import ask_for_fresh_sign_in
 from aegis_web.accounts.session import current_actor
 from aegis_web.backups.addresses import ID, bp
+from aegis_web.backups.copies import Watch
 from aegis_web.backups.gaps import enable_again
+from aegis_web.backups.models import Backup
 from aegis_web.backups.preview import preview_of
 from aegis_web.backups.proving import prove
 from aegis_web.backups.restoring import restore
 from aegis_web.backups.uploads import take_in
 from aegis_web.errors import Invalid
+from aegis_web.extensions import db
 from aegis_web.language import _, ngettext
 from aegis_web.web.pages import finish_reading, go_to, render
+from aegis_web.web.working import Work, show_work
 
 
 @bp.get(f"/backups/{ID}/restore")
@@ -34,9 +39,22 @@ def bring_back(backup_id: int) -> Response:
         text = _("Say that you know that everybody is signed out: tick the box.")
         raise Invalid({"sure": text})
     actor = current_actor()
+    name = db.session.scalar(select(Backup.file_name).where(Backup.id == backup_id))
     finish_reading()
-    done = restore(backup_id, actor)
-    return render("backups/restored.html", done=done)
+    return show_work(
+        "backups/restored.html",
+        lambda work: restore(backup_id, actor, told_by(work)),
+        file_name=name,
+    )
+
+
+def told_by(work: Work) -> Watch:
+    """A watch that tells the page which part of a restore comes now, and how far it is."""
+    return Watch(
+        report=work.grow,
+        asked_to_stop=lambda: False,
+        begin=lambda part: work.begin(_(part)),
+    )
 
 
 @bp.post(f"/backups/{ID}/prove")

@@ -32,12 +32,16 @@ from aegis_web.database import WRITE, Model
 from aegis_web.errors import AegisError, Conflict, NotFound
 from aegis_web.extensions import committed, db, transaction
 from aegis_web.jobs.models import Job
-from aegis_web.language import _
+from aegis_web.language import N_, _
 from aegis_web.runs.models import Run
 from aegis_web.system import schema
 
 LOCK = "restore.lock"
 OPEN = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+MAKING = N_("The safety backup is made")
+PROVING = N_("The safety backup is proven")
+READING = N_("The backup is read")
+REPLACING = N_("The rows are replaced")
 LOCK_NUMBER = 7108115  # PostgreSQL's advisory lock of the same meaning
 
 
@@ -73,9 +77,12 @@ def restore(backup_id: int, actor: Actor, watch: Watch = UNWATCHED) -> Restored:
         safety = None
         empty = is_empty()
         if not empty or has_history():
+            watch.begin(MAKING)
             made = back_up(actor, made_by=actor.name, origin=SAFETY, watch=watch)
+            watch.begin(PROVING)
             prove(made.id, actor, watch)
             safety = made.file_name
+        watch.begin(READING)
         with folder.open(name) as file, unpacked(folder, file, sha256, watch) as scratch:
             if is_sqlite(scratch):
                 sqlite.check(scratch.path, wanted, watch, proven=proven)
@@ -84,6 +91,7 @@ def restore(backup_id: int, actor: Actor, watch: Watch = UNWATCHED) -> Restored:
             else:
                 plain = scratch.read()
                 entered = beside_postgres(plain, wanted, watch)
+            watch.begin(REPLACING)
             watch.step(0, None, "rows replaced")
             try:
                 with entered as (connection, places):

@@ -34,6 +34,7 @@ SQLITE_BUSY_OR_GONE = frozenset(
     }
 )
 PRIMARY_CODE = 0xFF  # the rest of SQLite's result codes says only more about it
+SENTENCES = {NotFound: 404, Conflict: 409, AegisError: 422}  # an error that people read as it is
 KEPT_HEADERS = ("Allow", "Content-Range", "Retry-After", "WWW-Authenticate")
 
 
@@ -128,14 +129,10 @@ def init_app(app: Flask) -> None:
     """Answer every error of `app` in plain words."""
     app.register_error_handler(CSRFError, lambda _: on_csrf())
     app.register_error_handler(HTTPException, on_http)
-    app.register_error_handler(OSError, on_disk)
-    app.register_error_handler(NotFound, lambda error: answer(described(404, error)))
-    app.register_error_handler(Conflict, lambda error: answer(described(409, error)))
     app.register_error_handler(Invalid, on_invalid)
-    app.register_error_handler(AegisError, lambda error: answer(described(422, error)))
     app.register_error_handler(DBAPIError, on_database)
     app.register_error_handler(PoolTimeout, on_database)
-    app.register_error_handler(Exception, on_unexpected)
+    app.register_error_handler(Exception, on_error)
 
 
 def on_csrf() -> Response:
@@ -167,11 +164,9 @@ def on_invalid(error: Invalid) -> Response:
 
 def on_database(error: DBAPIError | PoolTimeout) -> Response:
     """503 while the database is busy or away; any other of its errors is unexpected."""
-    if not is_away(error):
-        return on_unexpected(error)
-    log.warning("the database does not answer, %s %s: %s", request.method, where(), error)
-    response = answer(translated(PROBLEMS[503]))
-    response.headers["Retry-After"] = str(RETRY_SECONDS)
+    response = answer(problem_of(error))
+    if response.status_code == 503:
+        response.headers["Retry-After"] = str(RETRY_SECONDS)
     return response
 
 
@@ -185,27 +180,33 @@ def is_away(error: DBAPIError | PoolTimeout) -> bool:
     return isinstance(error, OperationalError)
 
 
-def on_disk(error: OSError) -> Response:
-    """503 where the disk is full; any other is unexpected."""
-    if error.errno not in (ENOSPC, EDQUOT):
-        return on_unexpected(error)
-    log.warning("the disk is full, %s %s: %s", request.method, where(), error)
-    return answer(translated(DISK_FULL))
-
-
 def on_failed_handler(error: BaseException) -> Response:
     """What an error page itself ran into, such as a database that went away meanwhile."""
     if isinstance(error, (DBAPIError, PoolTimeout)):
         return on_database(error)
-    return on_unexpected(error)
+    return on_error(error)
 
 
-def on_unexpected(error: BaseException) -> Response:
-    """A plain page with a number; the log has the same number and the traceback."""
+def on_error(error: BaseException) -> Response:
+    """A plain page in the words that fit the error."""
+    return answer(problem_of(error))
+
+
+def problem_of(error: BaseException) -> Problem:
+    """What people are told of an error; one that is no sentence for them is logged."""
+    for kind, status in SENTENCES.items():
+        if isinstance(error, kind):
+            return described(status, error)
+    if isinstance(error, (DBAPIError, PoolTimeout)) and is_away(error):
+        log.warning("the database does not answer, %s %s: %s", request.method, where(), error)
+        return translated(PROBLEMS[503])
+    if isinstance(error, OSError) and error.errno in (ENOSPC, EDQUOT):
+        log.warning("the disk is full, %s %s: %s", request.method, where(), error)
+        return translated(DISK_FULL)
     if current_app.debug:
         raise error
     log.error("incident %s: %s %s failed", incident(), request.method, where(), exc_info=error)
-    return answer(translated(PROBLEMS[500]))
+    return replace(translated(PROBLEMS[500]), incident=incident())
 
 
 def described(status: int, error: AegisError) -> Problem:

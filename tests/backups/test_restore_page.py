@@ -81,7 +81,10 @@ def test_the_page_says_what_would_change_and_brings_it_back(app: Flask, admin: B
 def test_a_job_that_somebody_paused_before_stays_so(app: Flask, admin: Browser) -> None:
     paused = add_job(app, "mine", state=JobState.PAUSED, pause_reason="holidays")
     backup_id = backed_up(app)
-    admin.post(f"/backups/{backup_id}/restore", data={"sure": "yes"})
+    assert (
+        "The backup is back"
+        in admin.post(f"/backups/{backup_id}/restore", data={"sure": "yes"}).text
+    )
     job = jobs_of(app)["mine"]
     assert (job.id, job.state, job.pause_reason) == (paused, JobState.PAUSED, "holidays")
     assert REASON != "holidays"
