@@ -22,6 +22,7 @@ from aegis_web.engine import changes
 from aegis_web.engine.triggers import from_json
 from aegis_web.extensions import db, transaction
 from aegis_web.jobs.models import Job, Origin
+from tests.support.applications import MakeApp
 from tests.support.buckets import Bucket, serving
 from tests.support.databases import Postgres
 
@@ -116,6 +117,15 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
 def postgres_client(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
     """pg_dump and pg_restore of the server's own version are on the PATH."""
     monkeypatch.setenv("PATH", f"{postgres.bin}{os.pathsep}{os.environ['PATH']}")
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def machine(request: pytest.FixtureRequest, make_app: MakeApp, sqlite_database: str) -> Flask:
+    """An installation in which nobody has an account yet, on SQLite and on PostgreSQL."""
+    if request.param == "sqlite":
+        return make_app(DATABASE_URL=sqlite_database)
+    request.getfixturevalue("postgres_client")
+    return make_app(DATABASE_URL=request.getfixturevalue("pg_url"))
 
 
 def stored(app: Flask) -> list[Backup]:

@@ -30,16 +30,11 @@ from tests.support.applications import MakeApp, make_admin
 ALICE = Actor("alice@example.org", 1)
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
-def app(request: pytest.FixtureRequest, make_app: MakeApp, sqlite_database: str) -> Flask:
-    if request.param == "sqlite":
-        made = make_app(DATABASE_URL=sqlite_database)
-    else:
-        request.getfixturevalue("postgres_client")
-        made = make_app(DATABASE_URL=request.getfixturevalue("pg_url"))
-    with made.app_context():
+@pytest.fixture
+def app(machine: Flask) -> Flask:
+    with machine.app_context():
         make_admin()
-    return made
+    return machine
 
 
 def add_job(app: Flask, name: str, cron: str = "7 * * * *", hours: int = 6, **facts: object) -> int:
