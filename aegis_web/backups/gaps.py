@@ -79,11 +79,12 @@ def settle_jobs(session: Session, kept: Kept, tools: Tools, actor: Actor) -> tup
     paused, claims = 0, []
     for job in session.scalars(select(Job)).all():
         place = kept.jobs.get(job.id) if kept.related else None
+        job.revision = max(job.revision, highest) + 1  # what anybody remembers of it is old
         if job.deleted_at is not None:
             if place is not None and place.deleted_at is None:
                 claims += owed(job, place, now, tools.registry)
+                job.deleted_at = now  # until then it lived, and its rows say so
             continue
-        job.revision = max(job.revision, highest) + 1  # what anybody remembers of it is old
         claims += owed(job, place, now, tools.registry)
         with suppress(Invalid):
             go_on(job, place, now)

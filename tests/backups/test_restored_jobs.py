@@ -1,0 +1,127 @@
+"""What a restore makes of each job: deleted with all its rows, paused, or broken."""
+
+from datetime import timedelta
+
+from flask import Flask
+from sqlalchemy import select
+
+from aegis_web.backups.gaps import REASON
+from aegis_web.clock import utc_now
+from aegis_web.engine import changes
+from aegis_web.engine.triggers import from_json
+from aegis_web.extensions import db, transaction
+from aegis_web.jobs.models import Job, JobState
+from aegis_web.ledger.queries import Account, account_of
+from aegis_web.runs.models import Kind, Reason, Run, RunStatus
+from tests.backups.test_restore import (
+    ALICE,
+    add_job,
+    app,
+    backed_up,
+    bring_back,
+    jobs_of,
+    settle_until,
+)
+from tests.support.applications import MakeApp
+
+__all__ = ["app"]  # on SQLite and PostgreSQL
+
+ANOTHER_KEY = "Xq9Lt2Ro7Bw4Zc6Nk1Ms8Vd3Hf5Gj0Ya-Pe_UiCxTw4="
+
+
+def account_in(app: Flask, name: str) -> Account:
+    with app.app_context():
+        found = account_of(db.session.scalars(select(Job).filter_by(name=name)).one())
+        db.session.close()
+    assert found is not None
+    return found
+
+
+def last_run_of(app: Flask, job_id: int) -> Run:
+    with app.app_context():
+        query = select(Run).filter_by(job_id=job_id).order_by(Run.id.desc()).limit(1)
+        run: Run = db.session.scalars(query).one()
+        db.session.close()
+    return run
+
+
+def test_what_was_due_of_a_job_that_the_backup_does_not_know_has_its_row(app: Flask) -> None:
+    add_job(app, "kept")
+    backup_id = backed_up(app)
+    job_id = add_job(app, "newer", hours=6)
+    settle_until(app, job_id, 3)
+
+    done = bring_back(app, backup_id)
+
+    assert jobs_of(app)["newer"].deleted_at is not None
+    run = last_run_of(app, job_id)
+    assert (run.kind, run.status, run.reason) == (Kind.SUMMARY, RunStatus.MISSED, Reason.RESTORED)
+    assert (run.range_count, done.missed) == (3, 3 + 6)  # and those of the other
+    account = account_in(app, "newer")
+    assert (account.expected, account.recorded, account.unexplained) == (6, 6, 0)
+
+
+def test_what_was_due_of_a_job_that_the_backup_has_as_deleted_has_its_row(app: Flask) -> None:
+    registry = app.extensions["aegis.registry"]
+    job_id = add_job(app, "back again", hours=6)
+    settle_until(app, job_id, 5)
+    with app.app_context(), transaction() as session:
+        job = session.get_one(Job, job_id)
+        job.deleted_at, job.next_run_at = utc_now() - timedelta(hours=5), None
+    backup_id = backed_up(app)
+    with app.app_context(), transaction() as session:
+        job = session.get_one(Job, job_id)
+        changes.undelete(session, job, registry, ALICE)
+        session.execute(Run.__table__.delete().where(Run.fire_at > utc_now() - timedelta(hours=2)))
+        job.next_run_at = from_json(job.trigger).next_after(utc_now() - timedelta(hours=2))
+        seen = job.revision
+
+    bring_back(app, backup_id)
+
+    job = jobs_of(app)["back again"]
+    assert job.deleted_at is not None
+    assert job.revision > seen  # should it come back, no process takes it for what it knows
+    run = last_run_of(app, job_id)
+    assert (run.status, run.reason, run.range_count) == (RunStatus.MISSED, Reason.RESTORED, 2)
+    account = account_in(app, "back again")
+    assert (account.expected, account.recorded, account.unexplained) == (6, 6, 0)
+
+
+def test_a_pause_with_an_end_does_not_end_by_itself_after_a_restore(app: Flask) -> None:
+    add_job(
+        app,
+        "rests",
+        state=JobState.PAUSED,
+        pause_reason="holidays",
+        pause_until=utc_now() - timedelta(minutes=1),
+    )
+    backup_id = backed_up(app)
+
+    assert bring_back(app, backup_id).paused_jobs == 1
+
+    job = jobs_of(app)["rests"]
+    assert (job.state, job.pause_reason, job.pause_until) == (JobState.PAUSED, REASON, None)
+    with app.app_context(), transaction() as session:
+        assert changes.resume_ended(session, app.extensions["aegis.registry"], 50) == 0
+    assert jobs_of(app)["rests"].state == JobState.PAUSED
+
+
+def test_secrets_that_cannot_be_read_break_their_jobs_and_nothing_else(
+    app: Flask, make_app: MakeApp
+) -> None:
+    function = app.extensions["aegis.registry"].find("http_request")
+    given = function.check({"url": "https://example.com", "token": "hush-1234"})
+    sealed = function.seal(given, app.extensions["aegis.vault"])
+    add_job(app, "secret", service="http_request", arguments=sealed)
+    add_job(app, "plain")
+    backup_id = backed_up(app)
+    url = str(app.config["SQLALCHEMY_DATABASE_URI"])
+    other = make_app(DATABASE_URL=url, AEGIS_ENCRYPTION_KEYS=ANOTHER_KEY)
+
+    assert bring_back(other, backup_id).jobs == 2
+
+    jobs = jobs_of(other)
+    assert "enter the secret again" in (jobs["secret"].problem or "")
+    assert (jobs["secret"].arguments, jobs["plain"].problem) == (sealed, None)
+    bring_back(app, backup_id)  # with the key
+    assert {job.problem for job in jobs_of(app).values()} == {None}
