@@ -1,15 +1,17 @@
 """Several processes on one database: who may claim, who is dead, what becomes of its runs."""
 
+import zlib
 from collections.abc import Sequence
 from datetime import timedelta
 from threading import Event
 
 import pytest
+from sqlalchemy import select
 
 from aegis_web.clock import utc_now
 from aegis_web.engine import ledger
-from aegis_web.engine.attempt import Attempt
-from aegis_web.runs.models import Reason, RunStatus
+from aegis_web.engine.attempt import Attempt, JobFacts
+from aegis_web.runs.models import Lane, Reason, RunDetails, RunLog, RunStatus
 from aegis_web.system.models import Node
 from tests.engine import functions
 from tests.engine.conftest import EngineNode, MakeNode, every
@@ -162,3 +164,37 @@ def test_only_a_node_silent_for_four_seconds_is_dead(
         ledger.beat(connection, other, now - int(silence.total_seconds() * 1e6))
         dead = ledger.bury_dead_nodes(connection, 0, now, 4_000_000)
     assert dead == ([other] if silence > timedelta(seconds=4) else [])
+
+
+def test_only_an_attempt_that_the_ledger_knows_adds_to_a_log(make_node: MakeNode) -> None:
+    node = make_node(start=False)
+    job = node.add(functions.note)
+    run_id = node.request(job)
+    facts = JobFacts(job.id, 1, "a", "a", "a", {}, None)
+
+    def say(number: int, owner: int) -> None:
+        attempt = Attempt(run_id, number, owner, facts, None, None, Lane.THREAD, {})
+        attempt.output.sequence = number
+        attempt.output.line("out", f"attempt {number} of {owner}")
+        attempt.output.progress = (number, None, f"attempt {number} of {owner}")
+        with node.engine.begin() as connection:
+            ledger.store_output(connection, attempt, ledger.now_us(connection))
+
+    with node.engine.begin() as connection:
+        now = ledger.now_us(connection)
+        mine = ledger.register_node(connection, "mine:1", "0")
+        ledger.promote(connection, [run_id], mine, now)
+        former = ledger.Former(run_id, job.id, 1, mine, RunStatus.FAILED, None, now, now, now)
+        ledger.queue_again(connection, [former])
+        ledger.promote(connection, [run_id], mine, now)
+    for number, owner in ((1, mine), (2, mine), (1, mine + 1), (2, mine + 1), (3, mine)):
+        say(number, owner)
+
+    with node.session() as session:
+        logs = session.scalars(select(RunLog).order_by(RunLog.sequence)).all()
+        details = session.get_one(RunDetails, run_id)
+    said = [zlib.decompress(log.lines).decode().rpartition("\t")[2].strip() for log in logs]
+    assert [line.splitlines()[-1] for line in said] == [
+        f"attempt {number} of {mine}" for number in (1, 2)
+    ]
+    assert (details.progress_done, details.progress_message) == (2, f"attempt 2 of {mine}")

@@ -121,25 +121,35 @@ def late_words(outcome: Outcome) -> str:
 def store_output(
     connection: Connection, attempt: Attempt, now: int, *, everything: bool = False
 ) -> Progress | None:
-    """Append what an attempt has said since the last piece; the progress that was stored."""
+    """Append what an attempt has said since the last piece; the progress that was stored.
+
+    Nothing is kept of an attempt that the ledger does not know: its run is another one since a
+    backup was restored, or it was deleted.
+    """
     progress = attempt.output.progress
     lines = attempt.output.take(everything=everything)
+    owner = (attempt.run_id, attempt.number, attempt.node_id)
+    is_newest = "EXISTS (SELECT 1 FROM runs WHERE id = ? AND attempt = ? AND node_id = ?)"
     if lines is not None:
-        insert = """
-            INSERT INTO run_logs (run_id, sequence, lines, written_at) VALUES (?, ?, ?, ?)
+        insert = f"""
+            INSERT INTO run_logs (run_id, sequence, lines, written_at)
+            SELECT CAST(? AS bigint), CAST(? AS bigint), ?, CAST(? AS bigint) WHERE {is_newest}
+                OR EXISTS (SELECT 1 FROM attempts WHERE run_id = ? AND number = ? AND node_id = ?)
             ON CONFLICT (run_id, sequence) DO UPDATE SET lines = excluded.lines,
                 written_at = excluded.written_at
         """  # it is there already where a commit's answer was lost
-        execute(connection, insert, attempt.run_id, attempt.output.sequence, lines, now)
+        piece = (attempt.run_id, attempt.output.sequence, lines, now)
+        execute(connection, insert, *piece, *owner, *owner)
     if progress is not None:
-        upsert = """
+        upsert = f"""
             INSERT INTO run_details (run_id, progress_done, progress_total, progress_message)
-            VALUES (?, ?, ?, ?)
+            SELECT CAST(? AS bigint), CAST(? AS double precision), CAST(? AS double precision),
+                CAST(? AS text) WHERE {is_newest}
             ON CONFLICT (run_id) DO UPDATE SET progress_done = excluded.progress_done,
                 progress_total = excluded.progress_total,
                 progress_message = excluded.progress_message
         """
-        execute(connection, upsert, attempt.run_id, *progress)
+        execute(connection, upsert, attempt.run_id, *progress, *owner)
     return progress
 
 
