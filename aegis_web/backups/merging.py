@@ -48,7 +48,7 @@ KEPT = (  # parents first; on an empty machine they are replaced too
 OWN = (
     "backups",
     "off_site_copies",
-    "nodes",
+    "nodes",  # those of another history join them, under other numbers
     "setup_links",
     "sign_in_attempts",
 )  # of this machine, always
@@ -70,7 +70,8 @@ def lock(connection: Connection, places: Places) -> None:
     On SQLite the transaction has the write lock already.
     """
     if connection.dialect.name == "postgresql":
-        tables = ", ".join(f"{places.live}{name}" for name in (*REPLACED, *EMPTIED, *KEPT))
+        names = ("nodes", *REPLACED, *EMPTIED, *KEPT)  # a turn of the engine begins with its node
+        tables = ", ".join(f"{places.live}{name}" for name in names)
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
         connection.exec_driver_sql(f"LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE")
 
@@ -86,6 +87,7 @@ def replace_rows(connection: Connection, places: Places, empty: bool) -> int | N
     related = not empty and are_related(connection, places)
     if related:
         set_aside(connection, places)
+    shift = 0 if related else join_nodes(connection, places)
     with unguarded(connection, empty):
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql(f"TRUNCATE {', '.join(gone)}")
@@ -93,16 +95,11 @@ def replace_rows(connection: Connection, places: Places, empty: bool) -> int | N
             for name in reversed(gone):
                 connection.exec_driver_sql(f"DELETE FROM {name}")
         for name in replaced:
-            into, these = columns_of(connection, places, name)
-            connection.exec_driver_sql(
-                f"INSERT INTO {places.live}{name} {into} SELECT {these} FROM {places.scratch}{name}"
-            )
+            copy_rows(connection, places, name, shift)
     merged = merge(connection, places) if related else None
-    if not related:
-        fence_nodes(connection)
     if connection.dialect.name == "postgresql":
-        raise_sequences(connection, replaced)
-    close_open_runs(connection, related)
+        raise_sequences(connection, (*replaced, "nodes"))
+    close_open_runs(connection, places, related, shift)
     return merged
 
 
@@ -119,12 +116,44 @@ def are_related(connection: Connection, places: Places) -> bool:
     return bool(shared and shared == equal)
 
 
-def fence_nodes(connection: Connection) -> None:
-    """Let every process begin a new life: what it has in hand means other rows now."""
-    now = ledger.now_us(connection)
+def join_nodes(connection: Connection, places: Places) -> int:
+    """Put the nodes of another history beside ours; by how much their numbers are raised.
+
+    Ours begin a new life each: what a process has in hand is no run of that history, and with
+    their numbers apart no late answer of it finds one. Those that had ended go with their runs.
+    """
+    now, run = ledger.now_us(connection), connection.exec_driver_sql
+    highest = "SELECT coalesce(max(id), 0) FROM nodes"
+    if connection.dialect.name == "postgresql":
+        sequence = run("SELECT pg_get_serial_sequence('nodes', 'id')").scalar_one()
+        highest = f"SELECT greatest(({highest}), last_value) FROM {sequence}"
+    shift = int(run(highest).scalar_one())
+    run(f"DELETE FROM nodes WHERE ended_at IS NOT NULL AND id < {shift}")  # the highest stays
+    run(f"UPDATE nodes SET ended_at = {now}, \"end\" = 'died' WHERE ended_at IS NULL")
+    values = {
+        "id": f"id + {shift}",
+        "ended_at": "coalesce(ended_at, beat_at)",
+        "end": "coalesce(\"end\", 'died')",
+    }
+    names = names_of("nodes")
+    these = ", ".join(values.get(name, f'"{name}"') for name in names)
+    run(f"INSERT INTO nodes ({quoted(names)}) SELECT {these} FROM {places.scratch}nodes")
+    return shift
+
+
+def copy_rows(connection: Connection, places: Places, name: str, shift: int) -> None:
+    """Put the backup's rows into an empty table, the numbers of their nodes raised by `shift`."""
+    into, these = columns_of(connection, places, name)
+    raised = f"node_id + {shift}" if shift and "node_id" in names_of(name) else ""
+    if raised and into:
+        these = these.replace('"node_id"', raised)
     connection.exec_driver_sql(
-        f"UPDATE nodes SET ended_at = {now}, \"end\" = 'died' WHERE ended_at IS NULL"
+        f"INSERT INTO {places.live}{name} {into} SELECT {these} FROM {places.scratch}{name}"
     )
+    if raised and not into:
+        connection.exec_driver_sql(
+            f"UPDATE {places.live}{name} SET node_id = {raised} WHERE node_id IS NOT NULL"
+        )
 
 
 def set_aside(connection: Connection, places: Places) -> None:
@@ -217,17 +246,23 @@ def put_back(connection: Connection, live: str, name: str, aside: str, ending: s
     ).rowcount
 
 
-def close_open_runs(connection: Connection, related: bool) -> None:
-    """Settle what waits, and what no process has in hand any more."""
+def close_open_runs(connection: Connection, places: Places, related: bool, shift: int) -> None:
+    """Settle what waits, and what no process has in hand any more.
+
+    What ran when the backup was made has ended, for all that is known, with its node's last beat.
+    """
     now = ledger.now_us(connection)
     lost = " AND id NOT IN (SELECT id FROM newer_runs)" if related else ""
-    for was, becomes, more in (
-        (RunStatus.QUEUED, RunStatus.MISSED, ""),
-        (RunStatus.RUNNING, RunStatus.LOST, lost),
+    beat = f"(SELECT beat_at FROM {places.scratch}nodes n WHERE n.id = runs.node_id - {shift})"
+    most = "greatest" if connection.dialect.name == "postgresql" else "max"
+    began = "coalesce(started_at, queued_at)"
+    for was, becomes, more, ended in (
+        (RunStatus.QUEUED, RunStatus.MISSED, "", now),
+        (RunStatus.RUNNING, RunStatus.LOST, lost, f"{most}({began}, coalesce({beat}, {began}))"),
     ):
         rows = connection.exec_driver_sql(
             f"UPDATE runs SET status = {int(becomes)}, reason = '{Reason.RESTORED.value}',"
-            f" finished_at = {now} WHERE status = {int(was)}{more} RETURNING job_id"
+            f" finished_at = {ended} WHERE status = {int(was)}{more} RETURNING job_id"
         ).all()
         ledger.count(connection, now, [(row.job_id, becomes, 1) for row in rows])
 
