@@ -84,7 +84,7 @@ class KeptSessions(SessionsOfPages):
             self._keep(app, session, response)
             return
         if session.kept is not None:
-            end_session(writer(), session.kept.id)
+            end_session(writer(), session.kept)
             response.headers["Clear-Site-Data"] = LEFT_BEHIND
         super().save_session(app, session, response)
 
@@ -96,13 +96,13 @@ class KeptSessions(SessionsOfPages):
         elif session.modified or (session.used and utc_now() - kept.seen_at >= SEEN_EVERY):
             data = TAGGED.dumps(dict(session)) if session.modified else None
             try:
-                change_session(writer(), kept.id, data=data, seen=session.used)
+                change_session(writer(), kept, data=data, seen=session.used)
             except SQLAlchemyError as error:  # the page is made; the next request writes again
                 log.warning("what a session keeps could not be written: %s", error)
 
     def _begin(self, app: Flask, session: WebSession, response: Response) -> None:
         if session.kept is not None:
-            end_session(writer(), session.kept.id)
+            end_session(writer(), session.kept)
         key = begin_session(
             writer(),
             session[SIGNED_IN],

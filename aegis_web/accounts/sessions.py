@@ -10,7 +10,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, bindparam, delete, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Select,
+    bindparam,
+    delete,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from aegis_web.accounts.models import Account, AccountSession
@@ -40,7 +51,8 @@ class Limits:
 class Kept:
     """One session as the server keeps it."""
 
-    id: int
+    id: int  # another one may get it once this has ended
+    key_sha256: str
     account_id: int
     created_at: datetime
     seen_at: datetime
@@ -51,7 +63,14 @@ class Kept:
 
 ONE = AccountSession
 LIVING = select(
-    ONE.id, ONE.account_id, ONE.created_at, ONE.seen_at, ONE.address, ONE.agent, ONE.data
+    ONE.id,
+    ONE.key_sha256,
+    ONE.account_id,
+    ONE.created_at,
+    ONE.seen_at,
+    ONE.address,
+    ONE.agent,
+    ONE.data,
 ).where(ONE.seen_at > bindparam("used_after"), ONE.created_at > bindparam("begun_after"))
 BY_KEY = LIVING.where(ONE.key_sha256 == bindparam("key"))  # made once: each request asks it
 
@@ -130,7 +149,7 @@ def forget_old(connection: Connection, now: datetime, limits: Limits) -> None:
 
 
 def change_session(
-    engine: Engine, number: int, *, data: str | None = None, seen: bool = False
+    engine: Engine, kept: Kept, *, data: str | None = None, seen: bool = False
 ) -> None:
     """Keep other data of a session, or that somebody has just used it; one that ended stays so."""
     values: dict[str, object] = {}
@@ -140,15 +159,18 @@ def change_session(
         values["seen_at"] = utc_now()
     if values:
         with engine.begin() as connection:
-            connection.execute(
-                update(AccountSession).where(AccountSession.id == number).values(**values)
-            )
+            connection.execute(update(AccountSession).where(*is_this(kept)).values(**values))
 
 
-def end_session(engine: Engine, number: int) -> None:
+def end_session(engine: Engine, kept: Kept) -> None:
     """End one session."""
     with engine.begin() as connection:
-        connection.execute(delete(AccountSession).where(AccountSession.id == number))
+        connection.execute(delete(AccountSession).where(*is_this(kept)))
+
+
+def is_this(kept: Kept) -> tuple[ColumnElement[bool], ...]:
+    """The conditions for its row, and for no later one that has got its number."""
+    return AccountSession.id == kept.id, AccountSession.key_sha256 == kept.key_sha256
 
 
 def end_sessions(session: Session, account_id: int, *, but: int | None = None) -> int:

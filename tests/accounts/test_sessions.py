@@ -13,6 +13,13 @@ from sqlalchemy import event, select
 
 from aegis_web.accounts.models import Account, AccountSession
 from aegis_web.accounts.queries import token_sha256
+from aegis_web.accounts.sessions import (
+    Limits,
+    begin_session,
+    change_session,
+    end_session,
+    find_session,
+)
 from aegis_web.clock import utc_now
 from aegis_web.database import WRITE
 from aegis_web.extensions import db
@@ -193,3 +200,32 @@ def test_a_database_that_is_away_makes_nobody_a_stranger(
         connection.exec_driver_sql("ALTER TABLE elsewhere RENAME TO sessions")
     assert key_of(signed_in) == key
     assert signed_in.get("/probe/page").text == "a page"
+
+
+def test_a_late_request_changes_no_session_that_has_got_its_number(
+    app: Flask, alice: Account
+) -> None:
+    limits = Limits.of(app.extensions["aegis.settings"])
+    facts = (alice.fs_uniquifier, "{}", "127.0.0.1", "a browser", limits)
+    with app.app_context():
+        engine = db.engines[WRITE]
+        ended = find_session(db.session, begin_session(engine, *facts) or "", limits)
+        with engine.begin() as connection:
+            connection.exec_driver_sql("DELETE FROM sessions")  # as a restore does
+        db.session.rollback()
+        key = begin_session(engine, *facts) or ""
+        other = find_session(db.session, key, limits)
+        assert ended is not None
+        assert other is not None
+        assert ended.id == other.id
+        change_session(engine, ended, data='{"_user_id": "mallory"}', seen=True)
+        end_session(engine, ended)
+        db.session.rollback()
+        assert find_session(db.session, key, limits) == other
+        change_session(engine, other, data='{"_fresh": true}')
+        db.session.rollback()
+        assert find_session(db.session, key, limits).data == '{"_fresh": true}'
+        end_session(engine, other)
+        db.session.rollback()
+        assert find_session(db.session, key, limits) is None
+        db.session.close()
