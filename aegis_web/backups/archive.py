@@ -77,12 +77,15 @@ def rows_until_end(lines: Iterator[bytes]) -> Iterator[bytes]:
 def load(connection: Connection, file: BufferedReader, watch: Watch) -> None:
     """Put the rows of our tables that `file` holds into the tables that `connection` sees first.
 
-    Raises: Unusable; Stopped.
+    Raises: Unusable; psycopg.OperationalError where the rows are not to blame; Stopped.
     """
     try:
         with without_references(connection):
             load_rows(connection, file, watch)
     except psycopg.Error as error:
+        too_large = isinstance(error, psycopg.errors.ProgramLimitExceeded)
+        if isinstance(error, psycopg.OperationalError) and not too_large:
+            raise
         words = " ".join(str(error).split())
         raise Unusable(f"Its rows do not fit the tables ({words}): take another backup.") from error
 

@@ -13,8 +13,10 @@ from shutil import disk_usage
 from time import monotonic
 from typing import Any
 
+import psycopg
 from blinker import Signal
 from sqlalchemy import Connection, select
+from sqlalchemy.exc import OperationalError
 
 from aegis_web.audit.models import Actor, audit_entry
 from aegis_web.backups import archive, packing, postgres, sqlite
@@ -35,7 +37,7 @@ from aegis_web.backups.off_site_copies import wants_copy
 from aegis_web.clock import utc_now
 from aegis_web.config import settings
 from aegis_web.database import WRITE
-from aegis_web.errors import AegisError, NotFound
+from aegis_web.errors import AegisError, Conflict, NotFound
 from aegis_web.extensions import db, transaction
 from aegis_web.language import _
 from aegis_web.system import schema
@@ -139,7 +141,8 @@ def restored(
 
     Nobody else ever sees it: it vanishes with the connection's transaction, however that ends.
     Only with `keep` is that committed; the schema is then to be dropped before.
-    Raises: Unusable; Stopped.
+    Raises: Unusable; AegisError where the database has no room; Conflict where it cannot be
+    changed; Stopped.
     """
     archive.require_rows(plain)
     engine = db.engines[WRITE]
@@ -151,7 +154,7 @@ def restored(
             )
         )
     revision = (wanted.revision if wanted else None) or archive.revision_in(plain)
-    with engine.connect() as connection, connection.begin() as work:
+    with refusals(), engine.connect() as connection, connection.begin() as work:
         connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
         name = f"aegis_scratch_{token_hex(6)}"
         connection.exec_driver_sql(f"CREATE SCHEMA {name}")
@@ -162,6 +165,28 @@ def restored(
         yield connection
         if not keep:
             work.rollback()
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Say in plain words why the database would not be changed. Raises: AegisError; Conflict."""
+    try:
+        yield
+    except (OperationalError, psycopg.OperationalError) as error:
+        said = " ".join(str(getattr(error, "orig", error)).split())
+        if "full" in said or "No space left" in said:
+            text = _(
+                "The disk of the database is full (%(said)s), and everything is as it was: make "
+                "room, then try again.",
+                said=said,
+            )
+            raise AegisError(text) from error
+        text = _(
+            "The database could not be changed (%(said)s), and everything is as it was: end what "
+            "holds its tables, then try again.",
+            said=said,
+        )
+        raise Conflict(text) from error
 
 
 def build(connection: Connection, revision: str) -> None:

@@ -15,7 +15,6 @@ from typing import Any
 
 from flask import current_app
 from sqlalchemy import Connection, create_engine, func, select, text
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from aegis_web.audit.models import Actor, audit_entry
@@ -26,10 +25,10 @@ from aegis_web.backups.gaps import Kept, Tools, places_now, settle_jobs
 from aegis_web.backups.manifest import snapshot_of
 from aegis_web.backups.merging import Places, lock, replace_rows
 from aegis_web.backups.models import SAFETY, Backup
-from aegis_web.backups.proving import build, is_sqlite, prove, restored, unpacked
+from aegis_web.backups.proving import build, is_sqlite, prove, refusals, restored, unpacked
 from aegis_web.config import settings
 from aegis_web.database import WRITE, Model
-from aegis_web.errors import AegisError, Conflict, NotFound
+from aegis_web.errors import Conflict, NotFound
 from aegis_web.extensions import committed, db, transaction
 from aegis_web.jobs.models import Job
 from aegis_web.language import N_, _
@@ -93,33 +92,12 @@ def restore(backup_id: int, actor: Actor, watch: Watch = UNWATCHED) -> Restored:
                 entered = beside_postgres(plain, wanted, watch)
             watch.begin(REPLACING)
             watch.step(0, None, "rows replaced")
-            try:
-                with entered as (connection, places):
-                    lock(connection, places)
-                    require_still(connection, empty)
-                    done = replace(connection, places, empty, backup_id, actor)
-            except OperationalError as error:
-                raise refused(error) from error
+            with refusals(), entered as (connection, places):
+                lock(connection, places)
+                require_still(connection, empty)
+                done = replace(connection, places, empty, backup_id, actor)
     committed.send()
     return Restored(name, safety, **done)
-
-
-def refused(error: OperationalError) -> AegisError:
-    """What is said where the database would not be changed: it is full, or somebody holds it."""
-    said = " ".join(str(error.orig).split())
-    if "full" in said:
-        text = _(
-            "The disk of the database is full (%(said)s), and everything is as it was: make room, "
-            "then try again.",
-            said=said,
-        )
-        return AegisError(text)
-    text = _(
-        "The database could not be changed (%(said)s), and everything is as it was: end what holds "
-        "its tables, then try again.",
-        said=said,
-    )
-    return Conflict(text)
 
 
 def replace(
