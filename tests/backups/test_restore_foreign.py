@@ -4,12 +4,12 @@ import shutil
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from aegis_web.backups.merging import REPLACED
 from aegis_web.backups.models import SAFETY
@@ -17,7 +17,7 @@ from aegis_web.backups.uploads import take_in
 from aegis_web.clock import utc_now
 from aegis_web.config import Settings
 from aegis_web.config_values import sqlite_url
-from aegis_web.database import Model
+from aegis_web.database import WRITE, Model
 from aegis_web.engine import ledger
 from aegis_web.extensions import db, transaction
 from aegis_web.registry import service
@@ -35,6 +35,7 @@ from tests.backups.test_restore import (
     run_of,
     settle_until,
 )
+from tests.backups.test_restore_meanwhile import WAITING
 from tests.engine.conftest import EngineNode
 from tests.support.applications import MakeApp
 from tests.support.clocks import wait_until
@@ -209,3 +210,53 @@ def test_what_a_process_has_in_hand_reaches_no_run_of_it(
         assert db.session.get(RunDetails, run_id).late_status is None
         assert db.session.get(Node, run.node_id).name == "their host:1"
         db.session.close()
+
+
+def test_what_a_process_has_in_hand_goes_on_where_it_is_of_this_history(app: Flask) -> None:
+    release.clear()
+    node = EngineNode(str(app.config["SQLALCHEMY_DATABASE_URI"]))
+    try:
+        run_id = node.request(node.add(speak_late))
+        node.scheduler.start()
+        wait_until(lambda: node.runs(RunStatus.RUNNING))
+        first = node.scheduler.node.pulse.node_id
+        bring_back(app, backed_up(app))
+        release.set()
+        assert node.settled(run_id).status == RunStatus.SUCCEEDED
+        assert node.scheduler.node.pulse.node_id == first
+    finally:
+        release.set()
+        node.close()
+    with app.app_context():
+        assert db.session.get(RunDetails, run_id).result == '"late result"'
+        db.session.close()
+
+
+@pytest.mark.parametrize("machine", ["postgresql"], indirect=True)
+@pytest.mark.postgresql
+def test_a_process_that_starts_meanwhile_gets_a_number_of_its_own(app: Flask, other: Flask) -> None:
+    live_for_a_while(other, "theirs", 1)
+    backup_id = backup_of(other, app)
+    numbers: list[int] = []
+    with app.app_context():
+        engine = db.engines[WRITE]
+
+        def register() -> None:
+            with engine.begin() as connection:
+                numbers.append(ledger.register_node(connection, "new:1", "1"))
+
+        starting = Thread(target=register)
+
+        def notice(connection: Any, _: object, statement: str, *__: object) -> None:
+            if statement.startswith("INSERT INTO nodes") and "scratch" in statement:
+                starting.start()
+                with db.engines[None].connect() as looking:
+                    wait_until(lambda: numbers or looking.exec_driver_sql(WAITING).scalar())
+
+        event.listen(engine, "before_cursor_execute", notice)
+        bring_back(app, backup_id)
+        starting.join()
+        found = db.session.execute(select(Node.id, Node.name).order_by(Node.id)).all()
+        db.session.close()
+    assert [name for _, name in found][-2:] == ["theirs:1", "new:1"]
+    assert numbers == [found[-1].id]
