@@ -139,6 +139,7 @@ RIGHTS = {
     "backups.download": Right.ADMIN,
     "backups.delete": Right.ADMIN,
     "backups.download_latest": Right.ADMIN,
+    "backups.text": Right.ADMIN,
     "backups.preview": Right.ADMIN,
     "backups.bring_back": Right.ADMIN,
     "backups.prove_one": Right.ADMIN,

@@ -33,6 +33,7 @@ VERBS = {  # of the things that have no words of their own above
     "delete": ("trash", N_("Deleted")),
     "disconnect": ("x", N_("Single sign-on disconnected")),
     "download": ("download", N_("Downloaded")),
+    "download_text": ("download", N_("Jobs as text downloaded")),
     "end_session": ("logout", N_("Session ended")),
     "end_sessions": ("logout", N_("Sessions ended")),
     "invite": ("plus", N_("Invited")),

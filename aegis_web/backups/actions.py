@@ -12,15 +12,17 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aegis_web.audit.models import Actor, audit_entry
-from aegis_web.backups import packing, postgres, sqlite
+from aegis_web.backups import jobs_text, packing, postgres, sqlite
 from aegis_web.backups.copies import UNWATCHED, Snapshot, Watch
 from aegis_web.backups.folder import (
     LEFT_BEHIND,
     MANIFEST,
+    SEALED,
     Folder,
     Partial,
     new_name,
     open_folder,
+    text_name,
 )
 from aegis_web.backups.manifest import as_text, manifest_of
 from aegis_web.backups.models import MADE, UPLOADED, Backup
@@ -77,20 +79,28 @@ class Copy(NamedTuple):
     snapshot: Snapshot
     source: Reads
     size_bytes: int | None  # None: not known before the end
+    jobs: str | None  # its jobs as text; None: they cannot be told
 
 
 def store(
     folder: Folder, copy: Copy, actor: Actor, began: Began, watch: Watch,
     made_by: str | None, run_id: int | None, origin: str,
 ) -> Backup:  # fmt: skip
-    """Pack a copy into a file with its manifest, and write it down.
+    """Pack a copy into a file with its manifest and the text of its jobs, and write it down.
 
     Raises: AegisError; OSError; Stopped. Nothing is then kept.
     """
     config = settings()
-    sealed = packing.SEALED if config.backup_keys else ""
+    sealed = SEALED if config.backup_keys else ""
     name = new_name(began.at, f"{copy.kind}{packing.SUFFIX}{sealed}")
-    with folder.partial(name) as partial, folder.partial(name + MANIFEST) as beside:
+    stored = None
+    if copy.jobs is not None:  # sealed as the backup is
+        stored = packing.seal(jobs_text.with_head(copy.jobs, name, began.at), config.backup_keys)
+    with (
+        folder.partial(name) as partial,
+        folder.partial(name + MANIFEST) as beside,
+        text_beside(folder, name, stored) as jobs,
+    ):
         packing.pack(copy.source, partial, config.backup_keys, watch, copy.size_bytes)
         partial.flush()
         seconds = round(monotonic() - began.clock, 3)
@@ -103,6 +113,7 @@ def store(
             made_at=began.at,
             seconds=seconds,
             ours=origin != UPLOADED,
+            jobs=jobs_text.facts_of(jobs) if jobs else None,
         )
         beside.write(as_text(manifest))
         beside.flush()
@@ -118,8 +129,20 @@ def store(
             origin=origin,
             manifest=manifest,
         )
-        write_down(backup, (beside, partial), actor)
+        write_down(backup, (jobs, beside, partial), actor)
     return backup
+
+
+@contextmanager
+def text_beside(folder: Folder, name: str, stored: bytes | None) -> Iterator[Partial | None]:
+    """The text beside the backup `name`, written as it is to be stored; None: there is none."""
+    if stored is None:
+        yield None
+        return
+    with folder.partial(text_name(name)) as text:
+        text.write(stored)
+        text.flush()
+        yield text
 
 
 @contextmanager
@@ -144,13 +167,16 @@ def writing_to(path: Path) -> Iterator[Folder]:
 def copied(folder: Folder, config: Settings, watch: Watch) -> Iterator[Copy]:
     """The database as it is at one instant."""
     if not config.database_url.startswith("sqlite"):
-        with postgres.reading(db.engines[WRITE], watch) as (snapshot, kind, output):
-            yield Copy(kind, snapshot, output, None)
+        with postgres.reading(db.engines[WRITE], watch) as (connection, snapshot, kind, output):
+            jobs = jobs_text.jobs_as_text(connection, watch)
+            yield Copy(kind, snapshot, output, None, jobs)
         return
     with folder.scratch("sqlite3") as scratch:
         snapshot = sqlite.copy(sqlite_path(config.database_url), scratch.path, watch)
+        with sqlite.connected(scratch.path) as connection:
+            jobs = jobs_text.jobs_as_text(connection, watch)
         with scratch.read() as file:
-            yield Copy("sqlite3", snapshot, file, scratch.path.stat().st_size)
+            yield Copy("sqlite3", snapshot, file, scratch.path.stat().st_size, jobs)
 
 
 def require_kept_database(config: Settings) -> None:
@@ -163,7 +189,7 @@ def require_kept_database(config: Settings) -> None:
         raise AegisError(text)
 
 
-def write_down(backup: Backup, partials: Iterable[Partial], actor: Actor) -> None:
+def write_down(backup: Backup, partials: Iterable[Partial | None], actor: Actor) -> None:
     """Store the row and give the files their names, both or neither."""
     with transaction() as session:
         session.add(backup)
@@ -172,8 +198,13 @@ def write_down(backup: Backup, partials: Iterable[Partial], actor: Actor) -> Non
             audit_entry(actor, "backup.make", f"backup:{backup.id}", None, facts_of(backup))
         )
         session.flush()
-        for partial in partials:
-            partial.publish()
+        publish(*partials)
+
+
+def publish(*partials: Partial | None) -> None:
+    """Give those files that there are their names; the last makes the backup one of the folder."""
+    for partial in filter(None, partials):
+        partial.publish()
 
 
 def facts_of(backup: Backup) -> dict[str, Any]:

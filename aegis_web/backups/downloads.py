@@ -7,8 +7,10 @@ from io import BufferedReader
 from sqlalchemy import select
 
 from aegis_web.audit.models import Actor, AuditEntry, audit_entry, origin
-from aegis_web.backups.folder import open_folder, require_unchanged
+from aegis_web.backups.folder import TEXT, open_folder, require_unchanged
+from aegis_web.backups.jobs_text import stored_text
 from aegis_web.backups.models import Backup
+from aegis_web.backups.packing import unseal
 from aegis_web.backups.queries import BackupRow, row_of
 from aegis_web.clock import utc_now
 from aegis_web.config import settings
@@ -17,6 +19,7 @@ from aegis_web.extensions import db, transaction
 from aegis_web.language import _
 
 DOWNLOAD = "backup.download"
+DOWNLOAD_TEXT = "backup.download_text"  # another, so that nobody resumes a backup by it
 RESUMED_WITHIN = timedelta(hours=1)
 MOST_SOUND = 1000
 
@@ -46,7 +49,26 @@ def open_backup(backup_id: int, *, anew: bool = True) -> tuple[BackupRow, Buffer
     except BaseException:
         file.close()
         raise
-    return row_of(found, found.size_bytes), file
+    return row_of(found, found.size_bytes, has_text=False), file
+
+
+def read_text(backup_id: int) -> tuple[str, bytes]:
+    """The file name and the text of a backup's jobs, opened where it is sealed.
+
+    Raises: NotFound when there is none, or another than was written; Unusable without its key.
+    """
+    found = db.session.get(Backup, backup_id)
+    if found is None:
+        raise NotFound(_("There is no such backup, or there is no more. It may have been deleted."))
+    with open_folder(settings().backup_dir) as folder:
+        stored = stored_text(folder, found.file_name, found.manifest or {})
+    if stored is None:
+        text = _(
+            "There is no text of the jobs beside this backup: an older release made it, or the "
+            "file was moved, changed or deleted."
+        )
+        raise NotFound(text)
+    return found.file_name + TEXT, unseal(stored, settings().backup_keys)
 
 
 def state_of(file: BufferedReader, sha256: str) -> State:
@@ -68,6 +90,13 @@ def has_begun(actor: Actor, backup_id: int) -> bool:
         AuditEntry.token.is_not_distinct_from(came.token),
     )
     return db.session.scalar(wanted.limit(1)) is not None
+
+
+def note_text(actor: Actor, backup_id: int, file_name: str) -> None:
+    """Write down who takes the text of a backup's jobs away."""
+    after = {"file_name": file_name}
+    with transaction() as session:
+        session.add(audit_entry(actor, DOWNLOAD_TEXT, f"backup:{backup_id}", None, after))
 
 
 def note_download(actor: Actor, backup: BackupRow, part: str) -> None:

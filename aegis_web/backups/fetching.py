@@ -8,7 +8,13 @@ from typing import Any
 from sqlalchemy import select
 
 from aegis_web.audit.models import Actor, audit_entry
-from aegis_web.backups.actions import facts_of, require_kept_database, writing_to
+from aegis_web.backups.actions import (
+    facts_of,
+    publish,
+    require_kept_database,
+    text_beside,
+    writing_to,
+)
 from aegis_web.backups.copies import UNWATCHED, Unusable, Watch
 from aegis_web.backups.folder import MANIFEST
 from aegis_web.backups.manifest import as_text
@@ -40,7 +46,11 @@ def fetch_backup(name: str, actor: Actor, watch: Watch = UNWATCHED) -> Backup:
                 folder=folder.path,
             )
             raise Conflict(text)
-        with folder.partial(name) as partial, folder.partial(name + MANIFEST) as beside:
+        with (
+            folder.partial(name) as partial,
+            folder.partial(name + MANIFEST) as beside,
+            text_beside(folder, name, place.jobs(manifest)) as jobs,
+        ):
             place.fetch(manifest, partial, watch)
             partial.flush()
             beside.write(as_text(manifest))
@@ -54,8 +64,7 @@ def fetch_backup(name: str, actor: Actor, watch: Watch = UNWATCHED) -> Backup:
                 entry = {**facts_of(backup), "place": place.address}
                 session.add(audit_entry(actor, "backup.fetch", f"backup:{backup.id}", None, entry))
                 session.flush()
-                beside.publish()
-                partial.publish()
+                publish(jobs, beside, partial)
     return backup
 
 

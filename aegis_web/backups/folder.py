@@ -27,6 +27,9 @@ NAME = re.compile(
 )
 MANIFEST = ".json"
 CHECKSUM = ".sha256"
+TEXT = ".jobs.yaml"  # the jobs as text; sealed where the backup is
+SEALED = ".age"
+TEXT_NAME = re.compile(rf"{NAME.pattern}{re.escape(TEXT)}({re.escape(SEALED)})?", re.ASCII)
 PARTIAL = ".partial"
 MAKING_SECONDS = 10  # more than anybody needs between making a partial file and locking it
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -40,6 +43,23 @@ log = logging.getLogger(__name__)
 def new_name(made_at: datetime, suffix: str) -> str:
     """A file name that no other backup has: the instant, and a random part."""
     return f"aegis-{made_at:%Y%m%dT%H%M%S.%f}Z-{secrets.token_hex(6)}.{suffix}"
+
+
+def text_name(name: str) -> str:
+    """The name of the text beside the backup `name`."""
+    return name + TEXT + (SEALED if name.endswith(SEALED) else "")
+
+
+def is_ours(name: str) -> bool:
+    """Whether it is the name of a backup, or of the text beside one."""
+    return bool(NAME.fullmatch(name) or TEXT_NAME.fullmatch(name))
+
+
+def backup_of(name: str) -> str:
+    """The name of the backup to which a file of that name belongs, finished or not."""
+    for suffix in (PARTIAL, MANIFEST, CHECKSUM, TEXT, TEXT + SEALED):
+        name = name.removesuffix(suffix)
+    return name
 
 
 def made_at_of(name: str) -> datetime | None:
@@ -147,6 +167,7 @@ class Folder:
         try:
             self.forget(name)
             self.forget(name + MANIFEST)
+            self.forget(text_name(name))
         except OSError as error:
             text = _(
                 "%(file)s cannot be deleted (%(reason)s): give this process the right to write in "
@@ -161,8 +182,7 @@ class Folder:
         newest = time.time() - MAKING_SECONDS
         left = []
         for name in os.listdir(self.descriptor):
-            final = name.removesuffix(PARTIAL).removesuffix(MANIFEST).removesuffix(CHECKSUM)
-            if not (name.endswith(PARTIAL) and NAME.fullmatch(final)):
+            if not (name.endswith(PARTIAL) and NAME.fullmatch(backup_of(name))):
                 continue
             try:
                 file = os.open(name, READ, dir_fd=self.descriptor)
@@ -173,6 +193,7 @@ class Folder:
                 found = os.fstat(file)  # nothing is written before it is locked
                 if found.st_size or found.st_mtime < newest:
                     self.forget(name)
+                    self._forget_beside(backup_of(name))
                     left.append(name)
             except BlockingIOError:  # somebody is at work on it
                 continue
@@ -180,9 +201,15 @@ class Folder:
                 os.close(file)
         return left
 
+    def _forget_beside(self, name: str) -> None:
+        """Delete what had its name already, beside a backup that never got its own."""
+        if self.size(name) is None:
+            self.forget(name + MANIFEST)
+            self.forget(text_name(name))
+
     def size(self, name: str) -> int | None:
-        """The size of the backup `name` in bytes; None when no such file is there."""
-        if not NAME.fullmatch(name):
+        """The size of a backup, or of the text beside one, in bytes; None when none is there."""
+        if not is_ours(name):
             return None
         try:
             found = os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
@@ -191,7 +218,7 @@ class Folder:
         return found.st_size if stat.S_ISREG(found.st_mode) else None
 
     def open(self, name: str) -> BufferedReader:
-        """The backup `name` to read; the caller closes it.
+        """A backup, or the text beside one, to read; the caller closes it.
 
         Raises: NotFound when no such file is in the folder.
         """
@@ -202,7 +229,7 @@ class Folder:
             folder=self.path,
         )
         gone = NotFound(text)
-        if not NAME.fullmatch(name):
+        if not is_ours(name):
             raise gone
         try:
             descriptor = os.open(name, READ, dir_fd=self.descriptor)

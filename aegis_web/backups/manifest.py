@@ -22,9 +22,12 @@ FORMAT = 1
 
 def manifest_of(
     snapshot: Snapshot, config: Settings, *, file: str, size_bytes: int, sha256: str,
-    made_at: datetime, seconds: float, ours: bool,
+    made_at: datetime, seconds: float, ours: bool, jobs: dict[str, Any] | None,
 ) -> dict[str, Any]:  # fmt: skip
-    """All that is written down of a backup; of one that is not `ours`, what can be known."""
+    """All that is written down of a backup; of one that is not `ours`, what can be known.
+
+    `jobs` are the facts of the text beside it; None: there is none.
+    """
     with Session(db.engines[None]) as session:  # of its own: this one is read from for an instant
         newest = head(session)
     return {
@@ -40,6 +43,7 @@ def manifest_of(
         "rows": dict(snapshot.rows),
         "newest_run": snapshot.newest_run,
         "samples": dict(snapshot.samples),
+        "jobs": jobs,
         "keys": {
             "backup": key_id(config.backup_keys[0]) if config.backup_keys else None,
             "secrets": [key_id(key) for key in config.encryption_keys] if ours else [],

@@ -1,7 +1,8 @@
 """The place off-site that keeps copies of backups, in case this machine is lost.
 
-A copy is three objects: the backup's file, its manifest, and its SHA-256 as `sha256sum` writes it.
-That comes last and goes first, and what has none is not listed: nobody takes a part for a copy.
+A copy is four objects: the backup's file, the text of its jobs, its manifest, and the SHA-256 of
+both as `sha256sum` writes it. That comes last and goes first, and what has none is not listed:
+nobody takes a part for a copy. A copy without the text is whole, too.
 """
 
 import hashlib
@@ -12,7 +13,8 @@ from io import BufferedReader
 from typing import Any
 
 from aegis_web.backups.copies import Unusable, Watch
-from aegis_web.backups.folder import CHECKSUM, MANIFEST, NAME, require_unchanged
+from aegis_web.backups.folder import CHECKSUM, MANIFEST, NAME, require_unchanged, text_name
+from aegis_web.backups.jobs_text import LARGEST, is_whole
 from aegis_web.backups.manifest import as_text
 from aegis_web.backups.off_site_stores import PART_BYTES, open_store
 from aegis_web.backups.packing import Writes
@@ -30,6 +32,7 @@ class Copy:
 
     name: str
     size_bytes: int
+    has_text: bool  # whether the text of its jobs is beside it
 
 
 class Place:
@@ -43,13 +46,19 @@ class Place:
         """The copies that are there, by name; whatever else is there is none of ours."""
         sizes = self._store.sizes()
         return {
-            name: Copy(name, size)
+            name: Copy(name, size, text_name(name) in sizes)
             for name, size in sizes.items()
             if NAME.fullmatch(name) and {name + MANIFEST, name + CHECKSUM} <= sizes.keys()
         }
 
-    def put(self, file: BufferedReader, manifest: Mapping[str, Any], watch: Watch) -> None:
-        """Copy a backup, and read back what arrived.
+    def put(
+        self,
+        file: BufferedReader,
+        manifest: Mapping[str, Any],
+        watch: Watch,
+        jobs: bytes | None = None,
+    ) -> None:
+        """Copy a backup with `jobs`, the text beside it, if any; read back what arrived.
 
         Raises: Conflict when the file is no longer what its manifest says; Stopped.
         """
@@ -64,8 +73,12 @@ class Place:
                 place=self.address,
             )
             raise AegisError(text)
+        sums = f"{sha256}  {name}\n"
+        if jobs is not None:
+            self._put_text(text_name(name), jobs)
+            sums += f"{hashlib.sha256(jobs).hexdigest()}  {text_name(name)}\n"
         self._put_text(name + MANIFEST, as_text(manifest))
-        self._put_text(name + CHECKSUM, f"{sha256}  {name}\n".encode())
+        self._put_text(name + CHECKSUM, sums.encode())
 
     def _put_text(self, name: str, text: bytes) -> None:
         self._store.write(name, [text], len(text))
@@ -133,9 +146,18 @@ class Place:
             )
             raise Unusable(text)
 
+    def jobs(self, manifest: Mapping[str, Any]) -> bytes | None:
+        """The text of a copy's jobs as it was stored; None where none is whole."""
+        name = text_name(manifest["file"])
+        size = self._store.sizes().get(name)
+        if size is None or size > LARGEST:
+            return None
+        stored = b"".join(self._store.read(name, size))
+        return stored if is_whole(stored, manifest) else None
+
     def remove(self, name: str) -> None:
         """Take a copy away, whole or not."""
-        for part in (name + CHECKSUM, name + MANIFEST, name):
+        for part in (name + CHECKSUM, name + MANIFEST, text_name(name), name):
             self._store.delete(part)
 
 

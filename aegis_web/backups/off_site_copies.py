@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from aegis_web.audit.models import Actor, AuditEntry, audit_entry
 from aegis_web.backups.copies import UNWATCHED, Stopped, Watch
 from aegis_web.backups.folder import open_folder
+from aegis_web.backups.jobs_text import stored_text
 from aegis_web.backups.models import MADE, SAFETY, Backup, CopyState, OffSiteCopy
 from aegis_web.backups.off_site import Place, off_site_place
 from aegis_web.clock import utc_now
@@ -214,7 +215,7 @@ def copy_one(
     """
     write_down(name, CopyState.COPYING)
     with open_folder(settings().backup_dir) as folder, folder.open(name) as file:
-        place.put(file, manifest, watch)
+        place.put(file, manifest, watch, stored_text(folder, name, manifest))
     after = {"file_name": name, "place": place.address, "sha256": manifest["sha256"]}
     entry = audit_entry(actor, "backup.copy_off_site", f"backup:{name}", None, after)
     write_down(name, CopyState.COPIED, entry=entry)

@@ -91,6 +91,7 @@ class Lying:
     size_bytes: int
     here: bool
     off_site: bool
+    text: bool  # whether the text of its jobs is at one of them
     proof: str  # "proven", "no good", "not proven"; "unknown": this database does not know it
 
 
@@ -110,13 +111,22 @@ def all_backups(settings: Settings) -> tuple[list[Lying], str | None]:
             size_bytes=row.size_bytes,
             here=row.problem is None,
             off_site=row.file_name in there,
+            text=row.has_text or (row.file_name in there and there[row.file_name].has_text),
             proof="proven" if row.proven_at else "no good" if row.proof_error else "not proven",
         )
         for row in rows
     ]
     known = {row.file_name for row in rows}
     found += [
-        Lying(copy.name, made_at_of(copy.name), copy.size_bytes, False, True, "unknown")
+        Lying(
+            file_name=copy.name,
+            made_at=made_at_of(copy.name),
+            size_bytes=copy.size_bytes,
+            here=False,
+            off_site=True,
+            text=copy.has_text,
+            proof="unknown",
+        )
         for copy in there.values()
         if copy.name not in known
     ]

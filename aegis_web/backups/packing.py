@@ -16,10 +16,9 @@ import zstandard
 from aegis_web.backups.copies import Unusable, Watch
 from aegis_web.errors import AegisError
 from aegis_web.keys import key_id
-from aegis_web.language import _, grouped
+from aegis_web.language import N_, _, grouped
 
 SUFFIX = ".zst"
-SEALED = ".age"
 LEVEL = 3
 LARGEST_WINDOW = 2**27  # bytes; zstd's own limit for files that are no special case
 READ_BYTES = 1 << 18
@@ -27,6 +26,9 @@ SLICE_BYTES = 1024  # packed bytes at a time: 4 of them can stand for 128 kB
 AGE = b"age-encryption.org/v1\n"
 ZSTD = b"\x28\xb5\x2f\xfd"
 CUT = "it ends too early: it was cut short"
+NO_KEYS = N_(
+    "It is encrypted, and AEGIS_BACKUP_KEYS is not set: set it to the key it was made with."
+)
 
 
 class Reads(Protocol):
@@ -87,6 +89,32 @@ def pack(
         pyrage.encrypt_io(small, writing, [recipient])
     except (pyrage.EncryptError, OSError) as error:
         raise (watched.error or writing.error or error) from None
+
+
+def seal(plain: bytes, keys: Sequence[str]) -> bytes:
+    """A small text for the first of `keys`; as it is without keys."""
+    if not keys:
+        return plain
+    sealed: bytes = pyrage.encrypt(plain, [pyrage.x25519.Identity.from_str(keys[0]).to_public()])
+    return sealed
+
+
+def unseal(stored: bytes, keys: Sequence[str]) -> bytes:
+    """A small text as it was before `seal`.
+
+    Raises: Unusable when none of the keys fits.
+    """
+    if not stored.startswith(AGE):
+        return stored
+    if not keys:
+        raise Unusable(_(NO_KEYS))
+    try:
+        plain: bytes = pyrage.decrypt(
+            stored, [pyrage.x25519.Identity.from_str(key) for key in keys]
+        )
+    except pyrage.DecryptError as error:
+        raise other_key(keys) from error
+    return plain
 
 
 class Kept:
@@ -176,10 +204,7 @@ def unpack(
         plain.close()
         return watched.sha256
     if not keys:
-        text = _(
-            "It is encrypted, and AEGIS_BACKUP_KEYS is not set: set it to the key it was made with."
-        )
-        raise Unusable(text)
+        raise Unusable(_(NO_KEYS))
     writing = Kept(plain.write)
     try:
         pyrage.decrypt_io(watched, writing, [pyrage.x25519.Identity.from_str(key) for key in keys])
@@ -188,16 +213,21 @@ def unpack(
             raise raised from None
         if "key" not in str(error):
             raise damaged(str(error)) from error
-        text = _(
-            "It is encrypted with another key than those in AEGIS_BACKUP_KEYS (%(ids)s): add the "
-            "key it was made with at the end of that setting.",
-            ids=", ".join(map(key_id, keys)),
-        )
-        raise Unusable(text) from error
+        raise other_key(keys) from error
     except OSError as error:
         raise (watched.error or writing.error or damaged(str(error))) from error
     plain.close()
     return watched.sha256
+
+
+def other_key(keys: Sequence[str]) -> Unusable:
+    """What is said of a file that none of `keys` opens."""
+    text = _(
+        "It is encrypted with another key than those in AEGIS_BACKUP_KEYS (%(ids)s): add the "
+        "key it was made with at the end of that setting.",
+        ids=", ".join(map(key_id, keys)),
+    )
+    return Unusable(text)
 
 
 def damaged(problem: str) -> Unusable:

@@ -71,10 +71,11 @@ class Server:
 
 
 @contextmanager
-def reading(engine: Engine, watch: Watch) -> Iterator[tuple[Snapshot, str, Reads]]:
+def reading(engine: Engine, watch: Watch) -> Iterator[tuple[Connection, Snapshot, str, Reads]]:
     """A copy of the database of `engine` as a stream: what it holds, the file's kind, its bytes.
 
-    The kind is "dump" by pg_dump; where none can be used, "copy": the rows alone, by COPY.
+    First comes the connection whose transaction sees the same. The kind is "dump" by pg_dump;
+    where none can be used, "copy": the rows alone, by COPY.
     Raises: AegisError when pg_dump fails; Stopped.
     """
     with (
@@ -89,7 +90,7 @@ def reading(engine: Engine, watch: Watch) -> Iterator[tuple[Snapshot, str, Reads
         except AegisError as error:
             log.warning("%s Until then the rows alone are copied, without pg_dump.", error)
             by_copy = replace(snapshot, database=f"{snapshot.database}, rows alone")
-            yield by_copy, "copy", Chunks(rows_of(connection, snapshot))
+            yield connection, by_copy, "copy", Chunks(rows_of(connection, snapshot))
             return
         exported = connection.execute(text("SELECT pg_export_snapshot()")).scalar_one()
         arguments = [
@@ -102,7 +103,7 @@ def reading(engine: Engine, watch: Watch) -> Iterator[tuple[Snapshot, str, Reads
             f"--dbname={address_of(engine.url)}",
         ]
         with run(arguments, environment(engine.url.password), watch) as output:
-            yield snapshot, "dump", output
+            yield connection, snapshot, "dump", output
 
 
 def rows_of(connection: Connection, snapshot: Snapshot) -> Iterator[bytes]:

@@ -7,9 +7,8 @@ from datetime import datetime
 from sqlalchemy import Select, func, select
 
 from aegis_web.backups.actions import JOB_KEY
-from aegis_web.backups.folder import open_folder
+from aegis_web.backups.folder import SEALED, open_folder, text_name
 from aegis_web.backups.models import Backup
-from aegis_web.backups.packing import SEALED
 from aegis_web.config import settings
 from aegis_web.errors import AegisError, NotFound
 from aegis_web.extensions import db
@@ -38,6 +37,7 @@ class BackupRow:
     proof_seconds: float | None
     proof_error: str | None  # why it is no good; None: it is, or nobody has tried
     encrypted: bool
+    has_text: bool  # whether the text of its jobs is beside it
     problem: str | None  # why it cannot be downloaded; None when its file is there
 
 
@@ -105,13 +105,21 @@ def described(backups: Sequence[Backup]) -> list[BackupRow]:
         return []
     try:
         with open_folder(settings().backup_dir) as folder:
-            sizes = {backup.file_name: folder.size(backup.file_name) for backup in backups}
+            names = [backup.file_name for backup in backups]
+            sizes = {name: folder.size(name) for name in [*names, *map(text_name, names)]}
     except AegisError:  # the folder is missing or closed to us, and so is each file
         sizes = {}
-    return [row_of(backup, sizes.get(backup.file_name)) for backup in backups]
+    return [
+        row_of(
+            backup,
+            sizes.get(backup.file_name),
+            has_text=sizes.get(text_name(backup.file_name)) is not None,
+        )
+        for backup in backups
+    ]
 
 
-def row_of(backup: Backup, size_bytes: int | None) -> BackupRow:
+def row_of(backup: Backup, size_bytes: int | None, *, has_text: bool) -> BackupRow:
     """One backup whose file has `size_bytes` (None: there is none)."""
     problem = None
     if size_bytes is None:
@@ -133,6 +141,7 @@ def row_of(backup: Backup, size_bytes: int | None) -> BackupRow:
         proof_seconds=backup.proof_seconds,
         proof_error=backup.proof_error,
         encrypted=backup.file_name.endswith(SEALED),
+        has_text=has_text,
         problem=problem,
     )
 

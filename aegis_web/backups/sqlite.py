@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from sqlalchemy import Connection, create_engine
+
 from aegis_web.backups.copies import Snapshot, Unusable, Watch, read_snapshot, require_same
 from aegis_web.database import BUSY_SECONDS
 from aegis_web.errors import AegisError
@@ -105,6 +107,17 @@ def open_to_read(file: Path, options: str = "") -> sqlite3.Connection:
 def opened_to_read(file: Path) -> closing[sqlite3.Connection]:
     """A connection to a file that nobody changes, closed at the end of the block."""
     return closing(open_to_read(file, "immutable=1"))
+
+
+@contextmanager
+def connected(file: Path) -> Iterator[Connection]:
+    """A file that nobody changes, read in SQLAlchemy's words."""
+    engine = create_engine("sqlite://", creator=lambda: open_to_read(file, "immutable=1"))
+    try:
+        with engine.connect() as connection:
+            yield connection
+    finally:
+        engine.dispose()
 
 
 def what_it_holds(connection: sqlite3.Connection) -> Snapshot:

@@ -19,6 +19,7 @@ from aegis_web.backups import postgres, rebuild, sqlite
 from aegis_web.backups.actions import Began, Copy, require_kept_database, store, writing_to
 from aegis_web.backups.copies import UNWATCHED, Unusable, Watch
 from aegis_web.backups.folder import Folder, Partial
+from aegis_web.backups.jobs_text import LOOKED_AT, jobs_as_text, require_no_text
 from aegis_web.backups.models import UPLOADED, Backup
 from aegis_web.backups.postgres import Chunks
 from aegis_web.backups.proving import is_sqlite, prove, restored, unpacked
@@ -50,17 +51,22 @@ def take_in(source: BufferedReader, actor: Actor, watch: Watch = UNWATCHED) -> B
 @contextmanager
 def as_own(folder: Folder, plain: Partial, watch: Watch) -> Iterator[Copy]:
     """The rows of a plain file in a copy that nobody else has made."""
+    with plain.read() as file:
+        require_no_text(file.read(LOOKED_AT))
     if not is_sqlite(plain):
         with plain.read() as file, restored(file, None, watch) as connection:
             snapshot = postgres.what_it_holds(connection, postgres.server_of(connection))
             rows = Chunks(postgres.rows_of(connection, snapshot))
-            yield Copy("copy", snapshot, rows, None)
+            jobs = jobs_as_text(connection, watch)
+            yield Copy("copy", snapshot, rows, None, jobs)
         return
     with folder.scratch("sqlite3") as scratch:
         run_rebuild(plain.path, scratch.path, watch)
         snapshot = sqlite.check(scratch.path, None, watch)
+        with sqlite.connected(scratch.path) as connection:
+            jobs = jobs_as_text(connection, watch)
         with scratch.read() as file:
-            yield Copy("sqlite3", snapshot, file, scratch.path.stat().st_size)
+            yield Copy("sqlite3", snapshot, file, scratch.path.stat().st_size, jobs)
 
 
 def run_rebuild(source: Path, target: Path, watch: Watch) -> None:

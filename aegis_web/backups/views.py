@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from typing import NamedTuple
 
 from flask import Response, abort, current_app, flash, request, url_for
 
@@ -10,13 +11,19 @@ from aegis_web.accounts.session import current_actor
 from aegis_web.backups import restore_views as _restore_views  # noqa: F401  (its routes)
 from aegis_web.backups.actions import delete_backup, request_backup
 from aegis_web.backups.addresses import ID, bp
-from aegis_web.backups.downloads import has_begun, note_download, open_backup
+from aegis_web.backups.downloads import (
+    has_begun,
+    note_download,
+    note_text,
+    open_backup,
+    read_text,
+)
+from aegis_web.backups.folder import TEXT
 from aegis_web.backups.off_site_copies import request_copy
 from aegis_web.backups.off_site_status import off_site_status
 from aegis_web.backups.picture import picture_of
 from aegis_web.backups.preview import paused_jobs
 from aegis_web.backups.queries import (
-    BackupRow,
     backup_job,
     find_backup,
     latest_backup,
@@ -53,15 +60,29 @@ def index() -> Response:
         begins=begins,
     )
     if begins:
-        response.headers["Refresh"] = f"0; url={url_for('.download', backup_id=begins.id)}"
+        response.headers["Refresh"] = f"0; url={begins.url}"
     return response
 
 
-def begun_download() -> BackupRow | None:
-    """The backup whose download the page begins: of who was asked to confirm who they are."""
-    wanted = number("download")
-    backup = find_backup(wanted) if wanted is not None and is_fresh() else None
-    return None if backup is None or backup.problem else backup
+class Begun(NamedTuple):
+    """A download that the page begins."""
+
+    file_name: str
+    url: str
+
+
+def begun_download() -> Begun | None:
+    """The download that the page begins: of who was asked to confirm who they are."""
+    wanted, text = number("download"), number("text")
+    chosen = text if wanted is None else wanted
+    backup = find_backup(chosen) if chosen is not None and is_fresh() else None
+    if backup is None:
+        return None
+    if wanted is None and backup.has_text:
+        return Begun(backup.file_name + TEXT, url_for(".text", backup_id=backup.id))
+    if wanted is None or backup.problem:
+        return None
+    return Begun(backup.file_name, url_for(".download", backup_id=backup.id))
 
 
 @bp.post("/backups")
@@ -106,6 +127,22 @@ def download(backup_id: int) -> Response:
 def download_latest() -> Response:
     """The newest backup, for programs that fetch it every day."""
     return download(latest_backup())
+
+
+@bp.get(f"/backups/{ID}/jobs")
+def text(backup_id: int) -> Response:
+    """The jobs of a backup as text."""
+    if asked := ask_for_fresh_sign_in(url_for(".index", text=backup_id)):
+        return asked
+    actor = current_actor()
+    name, content = read_text(backup_id)
+    finish_reading()
+    if request.method == "GET":
+        note_text(actor, backup_id, name)
+    response = Response(content, mimetype="text/plain")
+    response.headers.set("Content-Disposition", "attachment", filename=name)
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 @bp.post(f"/backups/{ID}/delete")

@@ -8,12 +8,13 @@ import click
 from flask.cli import AppGroup
 
 from aegis_web.audit.models import Actor
+from aegis_web.backups.downloads import note_text, read_text
 from aegis_web.backups.fetching import fetch_backup
 from aegis_web.backups.off_site_copies import copy_all
 from aegis_web.backups.off_site_status import Lying, all_backups
 from aegis_web.backups.preview import Preview, preview_of
 from aegis_web.backups.proving import prove
-from aegis_web.backups.queries import number_of
+from aegis_web.backups.queries import latest_backup, number_of
 from aegis_web.backups.restoring import restore
 from aegis_web.backups.uploads import take_in
 from aegis_web.config import settings
@@ -124,7 +125,24 @@ def line_of(lying: Lying) -> str:
     places = [word for word, there in (("here", lying.here), ("off-site", lying.off_site)) if there]
     where = " + ".join(places) or "lost"
     facts = f"{where:15}  {lying.proof:10}  {size(lying.size_bytes):>8}  {ago(lying.made_at)}"
-    return f"{lying.file_name}  {facts}"
+    return f"{lying.file_name}  {facts}{', with its jobs as text' if lying.text else ''}"
+
+
+@group.command("jobs")
+@click.argument("name", required=False)
+def show_jobs(name: str | None) -> None:
+    """Print the jobs of the backup NAME as text, of the newest one without a name.
+
+    Secrets are not in it. Kept in a repository, it shows what changed from day to day.
+    """
+    with told():
+        backup_id = number_of(name) if name else latest_backup()
+        if backup_id is None:
+            raise AegisError(f"{name} is no backup in the list: `flask backups list` names them.")
+        file_name, content = read_text(backup_id)
+        db.session.close()
+        note_text(COMMAND_LINE, backup_id, file_name)
+    click.echo(content, nl=False)
 
 
 @group.command("fetch")

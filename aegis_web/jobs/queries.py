@@ -23,7 +23,7 @@ from aegis_web.extensions import db
 from aegis_web.jobs.listing import OPEN, JobRow, RunMark, last_runs, passed_count
 from aegis_web.jobs.models import Job, JobSkip, JobState, Origin
 from aegis_web.jobs.skips import skips_of
-from aegis_web.parameters import mask_sealed
+from aegis_web.parameters import MASK, mask_sealed
 from aegis_web.registry import Registry, ServiceFunction
 from aegis_web.vault import Vault
 
@@ -108,10 +108,12 @@ def describe(job: Job) -> JobDetail:
 
 
 def masked_arguments(
-    function: ServiceFunction | None, stored: Mapping[str, Any]
+    function: ServiceFunction | None, stored: Mapping[str, Any], mask: Any = MASK
 ) -> Mapping[str, Any]:
-    """Stored arguments for people: secrets as bullets, also where the function is gone."""
-    return function.masked(stored) if function else cast("dict[str, Any]", mask_sealed(stored))
+    """Stored arguments for people: secrets as `mask`, also where the function is gone."""
+    if function:
+        return function.masked(stored, mask)
+    return cast("dict[str, Any]", mask_sealed(stored, mask))
 
 
 def next_times(trigger: Trigger, count: int = NEXT_TIMES) -> list[datetime]:

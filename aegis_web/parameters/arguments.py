@@ -135,10 +135,10 @@ class Arguments:
             raise Invalid(errors)
         return OpenedArguments(kwargs, tuple(dict.fromkeys(plain_secrets(self.parameters, kwargs))))
 
-    def masked(self, values: Mapping[str, Any]) -> dict[str, Any]:
+    def masked(self, values: Mapping[str, Any], mask: Any = MASK) -> dict[str, Any]:
         """Stored or canonical arguments for people and for the audit: secrets as bullets."""
         hidden: dict[str, Any] = mask_sealed(
-            map_secrets(self.parameters, values, lambda _secret: MASK)
+            map_secrets(self.parameters, values, lambda _secret: mask), mask
         )
         return hidden
 

@@ -114,14 +114,14 @@ def map_secrets(
     return changed
 
 
-def mask_sealed(value: Any) -> Any:
+def mask_sealed(value: Any, mask: Any = MASK) -> Any:
     """A copy of stored arguments with every encrypted secret masked; needs no function."""
     if is_sealed(value):
-        return MASK
+        return mask
     if isinstance(value, Mapping):
-        return {name: mask_sealed(item) for name, item in value.items()}
+        return {name: mask_sealed(item, mask) for name, item in value.items()}
     if isinstance(value, list):
-        return [mask_sealed(item) for item in value]
+        return [mask_sealed(item, mask) for item in value]
     return value
 
 

@@ -10,4 +10,5 @@ ROUTES = {
     "jobs.run": "jobs:run",
     "backups.download": "backups:read",
     "backups.download_latest": "backups:read",
+    "backups.text": "backups:read",
 }

@@ -68,6 +68,7 @@ def add_to(app: Flask, days: float, **facts: Any) -> Backup:
     settings.backup_dir.mkdir(parents=True, exist_ok=True)
     (settings.backup_dir / name).write_bytes(b"packed")
     (settings.backup_dir / f"{name}.json").write_text("{}")
+    (settings.backup_dir / f"{name}.jobs.yaml").write_text("jobs: []")
     backup = Backup(
         file_name=name,
         database="SQLite 3.45",

@@ -75,7 +75,9 @@ def count(file: Path, table: str) -> int:
 def files(folder: Path) -> list[str]:
     if not folder.exists():
         return []
-    return sorted(entry.name for entry in folder.iterdir() if entry.suffix != ".json")
+    return sorted(
+        entry.name for entry in folder.iterdir() if entry.suffix not in (".json", ".yaml")
+    )
 
 
 def test_it_makes_a_copy_that_sqlite_opens_with_the_same_rows(

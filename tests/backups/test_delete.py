@@ -16,7 +16,7 @@ ALICE = Actor("alice@example.org", 1)
 
 
 def names(folder: Path) -> set[str]:
-    return {entry.name for entry in folder.iterdir() if entry.suffix != ".json"}
+    return {entry.name for entry in folder.iterdir() if entry.suffix not in (".json", ".yaml")}
 
 
 def actions_of(app: Flask) -> list[tuple[str, str, str]]:

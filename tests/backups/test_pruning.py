@@ -64,8 +64,9 @@ def files(app: Flask) -> set[str]:
     return {file.name for file in settings.backup_dir.iterdir()}
 
 
-def with_manifests(*backups: Backup) -> set[str]:
-    return {name for one in backups for name in (one.file_name, f"{one.file_name}.json")}
+def with_files_beside(*backups: Backup) -> set[str]:
+    beside = ("", ".json", ".jobs.yaml")
+    return {f"{one.file_name}{suffix}" for one in backups for suffix in beside}
 
 
 def test_rows_and_files_go_and_the_audit_says_so(app: Flask, add_backup: AddBackup) -> None:
@@ -82,14 +83,14 @@ def test_rows_and_files_go_and_the_audit_says_so(app: Flask, add_backup: AddBack
         db.session.close()
         assert prune(ALICE) == ([], {})
     assert {row.id for row in stored(app)} == {nights[1].id, nights[3].id}
-    assert files(app) == {*with_manifests(nights[1], nights[3]), foreign.name}
+    assert files(app) == {*with_files_beside(nights[1], nights[3]), foreign.name}
 
 
 def test_while_none_is_proven_nothing_goes(app: Flask, add_backup: AddBackup) -> None:
     nights = [add_backup(days, proven_at=None) for days in range(5)]
     with app.app_context():
         assert prune(SYSTEM) == ([], {})
-    assert files(app) == with_manifests(*nights)
+    assert files(app) == with_files_beside(*nights)
 
 
 def test_what_is_newer_than_the_last_proven_one_stays(app: Flask, add_backup: AddBackup) -> None:
@@ -97,7 +98,7 @@ def test_what_is_newer_than_the_last_proven_one_stays(app: Flask, add_backup: Ad
     good = [add_backup(days) for days in (4, 5, 6, 7)]
     with app.app_context():
         assert len(prune(SYSTEM)[0]) == 2
-    assert files(app) == with_manifests(*bad, *good[:2])
+    assert files(app) == with_files_beside(*bad, *good[:2])
 
 
 def test_a_safety_backup_is_not_a_week_old(app: Flask, add_backup: AddBackup) -> None:
@@ -105,7 +106,7 @@ def test_a_safety_backup_is_not_a_week_old(app: Flask, add_backup: AddBackup) ->
     kept = [add_backup(days) for days in (0, 1)]
     with app.app_context():
         prune(SYSTEM)
-    assert files(app) == with_manifests(young, *kept)
+    assert files(app) == with_files_beside(young, *kept)
 
 
 def test_a_backup_from_elsewhere_stays_and_replaces_none(app: Flask, add_backup: AddBackup) -> None:
@@ -114,7 +115,7 @@ def test_a_backup_from_elsewhere_stays_and_replaces_none(app: Flask, add_backup:
     foreign = [add_backup(days, origin=origin) for days in (0, 500) for origin in ELSEWHERE]
     with app.app_context():
         assert prune(SYSTEM) == ([], {})
-    assert files(app) == with_manifests(last, bad, *foreign)
+    assert files(app) == with_files_beside(last, bad, *foreign)
 
 
 def test_a_file_that_cannot_be_deleted_is_told_and_stays(app: Flask, add_backup: AddBackup) -> None:
@@ -147,7 +148,7 @@ def test_nothing_goes_whose_newer_ones_were_deleted_meanwhile(
     assert {row.id for row in stored(app)} == {old.id}
 
 
-@pytest.mark.parametrize("removal", [1, 2, 3, 4])
+@pytest.mark.parametrize("removal", [1, 2, 3, 4, 5, 6])
 def test_a_kill_at_any_file_leaves_none_without_its_row(
     make_app: MakeApp, sqlite_database: str, data_dir: Path, removal: int
 ) -> None:
@@ -157,11 +158,11 @@ def test_a_kill_at_any_file_leaves_none_without_its_row(
     command = [sys.executable, "-c", KILLED_BEFORE, str(removal)]
     assert subprocess.run(command, cwd=ROOT, env=env, check=False).returncode == -9
     rows = {row.file_name for row in stored(app)}
-    assert {name.removesuffix(".json") for name in files(app)} <= rows
-    assert (first.file_name in rows) == (removal < 3)
+    assert {name.removesuffix(".json").removesuffix(".jobs.yaml") for name in files(app)} <= rows
+    assert (first.file_name in rows) == (removal < 4)
     with app.app_context():
         assert prune(SYSTEM)[0][-1] == second.file_name
-    assert files(app) == with_manifests(*kept)
+    assert files(app) == with_files_beside(*kept)
 
 
 def test_a_run_prunes_after_it_has_proved(make_app: MakeApp, sqlite_database: str) -> None:

@@ -30,8 +30,11 @@ def dangers(node: ast.AST) -> Iterator[str]:
         case ast.ImportFrom():
             if node.module and root(node.module) in UNSAFE_MODULES:
                 yield node.module
+                yield from (f"{node.module}.{one.name}" for one in node.names if loads(one.name))
         case ast.Call():
             yield from dangerous_calls(node)
+        case ast.Attribute(value=ast.Name(id="yaml")) if loads(node.attr):
+            yield f"yaml.{node.attr}"
         case ast.Compare():
             if any(isinstance(op, (ast.Eq, ast.NotEq)) for op in node.ops):
                 yield from secrets_compared([node.left, *node.comparators])
@@ -88,6 +91,11 @@ def called(node: ast.expr) -> tuple[str, str]:
     if isinstance(node, ast.Attribute):
         return node.attr, called(node.value)[0]
     return (node.id, "") if isinstance(node, ast.Name) else ("", "")
+
+
+def loads(name: str) -> bool:
+    """Whether a function of PyYAML, which may write, reads."""
+    return "load" in name.lower() or name in ("parse", "compose", "compose_all", "scan")
 
 
 def root(module: str) -> str:
