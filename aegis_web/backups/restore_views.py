@@ -1,6 +1,4 @@
-"""The way back in the browser: a file from elsewhere, what would change, and the restore itself."""
-
-import os
+"""The way back in the browser: what would change, and the restore itself."""
 
 from flask import Response, current_app, flash, request, url_for
 from sqlalchemy import select
@@ -14,7 +12,6 @@ from aegis_web.backups.models import Backup
 from aegis_web.backups.preview import preview_of
 from aegis_web.backups.proving import prove
 from aegis_web.backups.restoring import restore
-from aegis_web.backups.uploads import take_in
 from aegis_web.errors import Invalid
 from aegis_web.extensions import db
 from aegis_web.language import _, ngettext
@@ -65,21 +62,6 @@ def prove_one(backup_id: int) -> Response:
     prove(backup_id, actor)
     flash(_("It came back whole: this backup is proven."), "success")
     return go_to(url_for(".preview", backup_id=backup_id))
-
-
-@bp.post("/backups/uploads")
-def upload() -> Response:
-    """Keep a file from elsewhere as a backup, and show what it would change."""
-    file = request.files.get("file")
-    if file is None or not file.filename:
-        raise Invalid({"file": _("Choose the file of a backup first.")})
-    actor = current_actor()
-    finish_reading()
-    with open(os.dup(file.stream.fileno()), "rb") as source:  # which puts it on the disk
-        source.seek(0)
-        made = take_in(source, actor)
-    flash(_("Uploaded, rebuilt and proven."), "success")
-    return go_to(url_for(".preview", backup_id=made.id))
 
 
 @bp.post("/backups/enable")

@@ -1,5 +1,6 @@
-"""The Backups page: the list, back up now, copy off-site now, download, delete."""
+"""The Backups page: the list, back up now, copy off-site now, download, delete, a file taken in."""
 
+import os
 import re
 import secrets
 from typing import NamedTuple
@@ -9,7 +10,7 @@ from flask import Response, abort, current_app, flash, request, url_for
 from aegis_web.accounts.fresh import ask_for_fresh_sign_in, is_fresh
 from aegis_web.accounts.session import current_actor
 from aegis_web.backups import restore_views as _restore_views  # noqa: F401  (its routes)
-from aegis_web.backups.actions import delete_backup, request_backup
+from aegis_web.backups.actions import delete_backup, request_backup, require_kept_database
 from aegis_web.backups.addresses import ID, bp
 from aegis_web.backups.downloads import (
     has_begun,
@@ -30,9 +31,10 @@ from aegis_web.backups.queries import (
     list_backups,
 )
 from aegis_web.backups.retention import retention
+from aegis_web.backups.uploads import take_in
 from aegis_web.clock import utc_now
 from aegis_web.config import settings
-from aegis_web.errors import Invalid
+from aegis_web.errors import AegisError, Invalid
 from aegis_web.language import _
 from aegis_web.web.downloads import goes_on, hand_out
 from aegis_web.web.pages import finish_reading, go_to, render
@@ -43,13 +45,19 @@ REQUEST_KEY = re.compile(r"[0-9a-f]{32}", re.ASCII)
 @bp.get("/backups")
 def index() -> Response:
     """The list of backups, and what the backup job is doing."""
+    return page()
+
+
+def page(refused: str | None = None) -> Response:
+    """The page; `refused` is why a file from elsewhere was not taken in, if one was tried."""
     config, now = settings(), utc_now()
-    page = list_backups(before=number("before"), after=number("after"))
+    listing = list_backups(before=number("before"), after=number("after"))
     begins = begun_download()
     response = render(
         "backups/index.html",
         "backups/_list.html",
-        listing=page,
+        status=422 if refused else 200,
+        listing=listing,
         job=backup_job(),
         paused=paused_jobs(),
         picture=picture_of(retention(now), now),
@@ -58,6 +66,7 @@ def index() -> Response:
         off_site=off_site_status(config),
         request_key=secrets.token_hex(16),
         begins=begins,
+        refused=refused,
     )
     if begins:
         response.headers["Refresh"] = f"0; url={begins.url}"
@@ -143,6 +152,25 @@ def text(backup_id: int) -> Response:
     response.headers.set("Content-Disposition", "attachment", filename=name)
     response.headers["Cache-Control"] = "no-store"
     return response
+
+
+@bp.post("/backups/uploads")
+def upload() -> Response:
+    """Keep a file from elsewhere as a backup, and show what it would change."""
+    file = request.files.get("file")
+    if file is None or not file.filename:
+        return page(_("Choose the file of a backup first."))
+    require_kept_database(settings())
+    actor = current_actor()
+    finish_reading()
+    try:
+        with open(os.dup(file.stream.fileno()), "rb") as source:  # which puts it on the disk
+            source.seek(0)
+            made = take_in(source, actor)
+    except AegisError as error:
+        return page(str(error))
+    flash(_("Uploaded, rebuilt and proven."), "success")
+    return go_to(url_for(".preview", backup_id=made.id))
 
 
 @bp.post(f"/backups/{ID}/delete")

@@ -111,8 +111,10 @@ def test_no_file_is_refused(app: Flask, admin: Browser, data: dict[str, object])
 
 def test_a_foreign_file_is_refused_in_one_sentence(app: Flask, admin: Browser) -> None:
     answer = admin.post("/backups/uploads", data={"file": (io.BytesIO(b"hello" * 99), "x")})
-    assert 400 <= answer.status_code < 500
+    assert answer.status_code == 422
     assert "neither a SQLite database nor a copy" in answer.text
+    assert 'aria-describedby="field-file-error" autofocus' in answer.text
+    assert "Copies of the database" in answer.text  # where they came from
 
 
 def test_one_that_is_too_large_is_not_read(
