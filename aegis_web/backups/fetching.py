@@ -1,6 +1,7 @@
 """Bringing a copy off-site back into the folder of the backups, as one of the list."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
@@ -16,7 +17,7 @@ from aegis_web.backups.actions import (
     writing_to,
 )
 from aegis_web.backups.copies import UNWATCHED, Unusable, Watch
-from aegis_web.backups.folder import MANIFEST
+from aegis_web.backups.folder import MANIFEST, Folder, require_unchanged
 from aegis_web.backups.manifest import as_text
 from aegis_web.backups.models import FETCHED, Backup
 from aegis_web.backups.off_site import off_site_place
@@ -29,9 +30,10 @@ from aegis_web.language import _
 def fetch_backup(name: str, actor: Actor, watch: Watch = UNWATCHED) -> Backup:
     """Fetch the copy `name`, compared with its SHA-256; it is not proven yet.
 
-    A backup of the list whose file is lost gets it back, and keeps its row.
-    Raises: NotFound when it is not there; Conflict when it is here already; Unusable when it is
-    damaged; AegisError; Stopped.
+    A backup of the list whose file is lost gets it back, and keeps its row. One that is here whole
+    is not fetched again: whoever had the wrong key tries another.
+    Raises: NotFound when it is not there; Conflict when another file of that name is here; Unusable
+    when it is damaged; AegisError; Stopped.
     """
     config = settings()
     require_kept_database(config)
@@ -40,6 +42,8 @@ def fetch_backup(name: str, actor: Actor, watch: Watch = UNWATCHED) -> Backup:
     began = monotonic()
     with writing_to(config.backup_dir) as folder:
         if folder.size(name) is not None:
+            if known := known_backup(folder, manifest):
+                return known
             text = _(
                 "%(name)s is here already, in %(folder)s: delete that file first to have it anew.",
                 name=name,
@@ -66,6 +70,19 @@ def fetch_backup(name: str, actor: Actor, watch: Watch = UNWATCHED) -> Backup:
                 session.flush()
                 publish(jobs, beside, partial)
     return backup
+
+
+def known_backup(folder: Folder, manifest: Mapping[str, Any]) -> Backup | None:
+    """The backup of the list that the copy is of, if its file here is the same."""
+    with transaction() as session:
+        query = select(Backup).where(Backup.file_name == manifest["file"])
+        backup = session.scalar(query.where(Backup.sha256 == manifest["sha256"]))
+    if backup is None:
+        return None
+    with folder.open(backup.file_name) as file, suppress(Conflict):
+        require_unchanged(file, backup.size_bytes, backup.sha256)
+        return backup
+    return None
 
 
 def described(manifest: Mapping[str, Any], actor: Actor, seconds: float) -> Backup:

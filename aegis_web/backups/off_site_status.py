@@ -1,13 +1,13 @@
 """How the copies off-site stand: for the Backups page, the Overview and the command line."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from aegis_web.backups.folder import made_at_of
-from aegis_web.backups.models import Backup, CopyState, OffSiteCopy
+from aegis_web.backups.models import FETCHED, Backup, CopyState, OffSiteCopy
 from aegis_web.backups.off_site import off_site_place
 from aegis_web.backups.off_site_copies import JOB_KEY, THERE
 from aegis_web.backups.queries import RunFacts, described, newest_run
@@ -37,7 +37,7 @@ class OffSite:
     place: str | None  # None: there is none
     vanishing: bool  # the platform empties its disk, and there is no place
     last_at: datetime | None  # of the newest copy that succeeded
-    there: int
+    there: int  # those that were fetched from there count
     waiting: int
     error: str | None  # of the newest that failed
     overdue: bool  # none has succeeded for two days
@@ -51,7 +51,7 @@ class OffSite:
 
 
 def off_site_status(settings: Settings) -> OffSite:
-    """How the place off-site stands. Four queries at most."""
+    """How the place off-site stands. Five queries at most."""
     place = settings.backup_off_site
     rows = db.session.scalars(select(OffSiteCopy).order_by(OffSiteCopy.file_name.desc())).all()
     last_at = max((row.copied_at for row in rows if row.copied_at), default=None)
@@ -62,13 +62,20 @@ def off_site_status(settings: Settings) -> OffSite:
         place=place,
         vanishing=settings.persistent and settings.platform is not None and place is None,
         last_at=last_at,
-        there=sum(row.state in THERE for row in rows),
+        there=sum(row.state in THERE for row in rows) + fetched(rows),
         waiting=sum(row.state in open_states for row in rows),
         error=next((row.error for row in rows if row.error), None) if place else None,
         overdue=place is not None and since is not None and utc_now() - since > OVERDUE,
         marks={row.file_name: Mark(CopyState(row.state), row.copied_at, row.error) for row in rows},
         open_run=newest_run(job_id, (RunStatus.QUEUED, RunStatus.RUNNING)) if job_id else None,
     )
+
+
+def fetched(rows: Sequence[OffSiteCopy]) -> int:
+    """How many backups were fetched from there, besides those of `rows`."""
+    others = Backup.file_name.not_in([row.file_name for row in rows])
+    query = select(func.count()).where(Backup.origin == FETCHED, others)
+    return db.session.scalar(query) or 0
 
 
 def oldest_proof() -> datetime | None:

@@ -14,10 +14,11 @@ from aegis_web.accounts.models import Account
 from aegis_web.audit.models import SYSTEM
 from aegis_web.backups.actions import back_up, delete_backup
 from aegis_web.backups.models import FETCHED
+from aegis_web.backups.off_site_status import off_site_status
 from aegis_web.backups.proving import prove
 from aegis_web.config import settings
 from aegis_web.config_values import sqlite_url
-from aegis_web.extensions import transaction
+from aegis_web.extensions import db, transaction
 from aegis_web.jobs.models import Job
 from aegis_web.keys import new_identity
 from aegis_web.runs.models import Run, RunStatus
@@ -78,8 +79,30 @@ def test_copy_then_list_then_everything_is_lost_and_fetched(
     assert backup.made_at == stored(app)[0].made_at
     assert (folder_of(fresh) / name).read_bytes() == content
     assert json.loads((folder_of(fresh) / f"{name}.json").read_text())["file"] == name
+    with fresh.app_context():
+        assert off_site_status(settings()).there == 1
+        db.session.close()
+    (folder_of(fresh) / name).write_bytes(b"another")
     again = run(fresh, "fetch", name)
     assert (again.exit_code, "is here already" in again.output) == (1, True)
+
+
+def test_who_had_the_wrong_key_fetches_it_with_the_right_one(
+    app: Flask, make_app: MakeApp, tmp_path: Path, bucket: Bucket
+) -> None:
+    name = proven(app)
+    run(app, "copy")
+    for key, status, said in ((new_identity(), 1, "another key"), (KEY, 0, "Proven in")):
+        fresh = make_app(
+            DATABASE_URL=sqlite_url(tmp_path / "fresh.db"),
+            AEGIS_BACKUP_OFF_SITE=bucket.url,
+            AEGIS_BACKUP_DIR=str(tmp_path / "new" / "backups"),
+            AEGIS_BACKUP_KEYS=key,
+        )
+        fetched = run(fresh, "fetch", name)
+        assert (fetched.exit_code, said in fetched.output) == (status, True), fetched.output
+    (backup,) = stored(fresh)
+    assert (backup.proven_at is not None, backup.proof_error) == (True, None)
 
 
 def test_a_lost_machine_comes_back_from_off_site_with_every_row(
