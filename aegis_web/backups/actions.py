@@ -70,6 +70,12 @@ class Began(NamedTuple):
 
     at: datetime
     clock: float  # monotonic seconds
+    of: datetime | None = None  # when a file from elsewhere was made, where that is known
+
+    @property
+    def made_at(self) -> datetime:
+        """Of when the backup is."""
+        return self.of or self.at
 
 
 class Copy(NamedTuple):
@@ -95,7 +101,9 @@ def store(
     name = new_name(began.at, f"{copy.kind}{packing.SUFFIX}{sealed}")
     stored = None
     if copy.jobs is not None:  # sealed as the backup is
-        stored = packing.seal(jobs_text.with_head(copy.jobs, name, began.at), config.backup_keys)
+        stored = packing.seal(
+            jobs_text.with_head(copy.jobs, name, began.made_at), config.backup_keys
+        )
     with (
         folder.partial(name) as partial,
         folder.partial(name + MANIFEST) as beside,
@@ -110,7 +118,7 @@ def store(
             file=name,
             size_bytes=partial.size_bytes,
             sha256=partial.sha256,
-            made_at=began.at,
+            made_at=began.made_at,
             seconds=seconds,
             ours=origin != UPLOADED,
             jobs=jobs_text.facts_of(jobs) if jobs else None,
@@ -122,7 +130,7 @@ def store(
             database=copy.snapshot.database,
             size_bytes=partial.size_bytes,
             sha256=partial.sha256,
-            made_at=began.at,
+            made_at=began.made_at,
             seconds=seconds,
             made_by=made_by or actor.name,
             run_id=run_id,

@@ -3,7 +3,7 @@
 And which of them have a copy off-site; such a row outlives the backup as long as the copy is there.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -15,6 +15,7 @@ from aegis_web.database import BigKey, Document, Instant, Model
 MADE, UPLOADED, SAFETY = "made", "uploaded", "safety"  # where a backup comes from
 FETCHED = "fetched"  # from the place off-site
 ELSEWHERE = (UPLOADED, FETCHED)  # perhaps not made of this database
+UNCONFIRMED = timedelta(days=1)  # that long an uploaded one waits to be brought back
 
 
 class Backup(Model):

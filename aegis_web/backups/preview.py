@@ -1,12 +1,13 @@
 """What bringing a backup back would change, told from what its proof found in it."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import func, select
 
 from aegis_web.backups.gaps import REASON
-from aegis_web.backups.models import Backup
-from aegis_web.backups.queries import BackupRow, described
+from aegis_web.backups.models import UNCONFIRMED, Backup
+from aegis_web.backups.queries import BackupRow, brought_back, described
 from aegis_web.config import settings
 from aegis_web.database import Model
 from aegis_web.errors import NotFound
@@ -24,6 +25,7 @@ class Preview:
     """A backup beside what is there now."""
 
     backup: BackupRow
+    goes_after: datetime | None  # until then it must be brought back; None: nothing hurries
     known: bool  # whether its contents are: it was proven at least once
     jobs_back: list[str]  # names of the jobs that it has and the database has not
     jobs_gone: list[str]  # the other way round
@@ -54,8 +56,10 @@ def preview_of(backup_id: int) -> Preview:
     newest = manifest.get("newest_run")
     newer = select(func.count()).select_from(Run).where(Run.id > (newest[0] if newest else 0))
     needed = set((manifest.get("keys") or {}).get("secrets") or ())
+    row = described([backup])[0]
     return Preview(
-        backup=described([backup])[0],
+        backup=row,
+        goes_after=goes_after(row),
         known=backup.contents is not None,
         jobs_back=sorted(theirs[one] for one in theirs.keys() - ours.keys()),
         jobs_gone=sorted(ours[one] for one in ours.keys() - theirs.keys()),
@@ -66,6 +70,13 @@ def preview_of(backup_id: int) -> Preview:
         if needed & set(map(key_id, settings().encryption_keys))
         else sorted(needed),
     )
+
+
+def goes_after(row: BackupRow) -> datetime | None:
+    """Until when an uploaded backup that nobody has brought back yet must be."""
+    if row.taken_in_at is None or brought_back(db.session(), [row.id]):
+        return None
+    return row.taken_in_at + UNCONFIRMED
 
 
 def count_of(table: str) -> int:

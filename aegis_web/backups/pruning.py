@@ -1,13 +1,20 @@
-"""Deleting the backups that no tier keeps, and never the last one that is proven."""
+"""Deleting the backups that no tier keeps, and never the last one that is proven.
+
+And what was brought from elsewhere and then not brought back.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
 
 from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
 from aegis_web.audit.models import Actor
 from aegis_web.backups.actions import remove
-from aegis_web.backups.models import ELSEWHERE, Backup
+from aegis_web.backups.models import ELSEWHERE, UNCONFIRMED, Backup
 from aegis_web.backups.off_site_copies import let_go
-from aegis_web.backups.retention import known_backups, rules_of, why_kept
+from aegis_web.backups.queries import brought_back, taken_in_at
+from aegis_web.backups.retention import Known, known_backups, rules_of, why_kept
 from aegis_web.clock import utc_now
 from aegis_web.config import settings
 from aegis_web.errors import AegisError
@@ -18,18 +25,20 @@ def prune(actor: Actor) -> tuple[list[str], dict[str, str]]:
     """Delete what no tier keeps, oldest first, files and rows; one transaction each.
 
     Gives the files' names, and those that could not be deleted with the reason; they stay in the
-    table. While no newer proven backup is there, nothing goes.
+    table. While no newer proven backup is there, none of ours goes.
     """
+    now = utc_now()
     with transaction() as session:
         backups = known_backups(session)
-    kept = why_kept(backups, rules_of(settings()), utc_now())
+        declined = declined_of(session, backups, now)
+    kept = why_kept(backups, rules_of(settings()), now)
     deleted: list[str] = []
     failed: dict[str, str] = {}
-    for backup in reversed([backup for backup in backups if not kept[backup.id]]):
+    for backup in reversed([one for one in backups if not kept[one.id] or one.id in declined]):
         try:
             with transaction() as session:
                 row = session.get(Backup, backup.id, with_for_update=True)
-                if row is None or not is_replaced(session, row):
+                if row is None or not (row.id in declined or is_replaced(session, row)):
                     continue
                 let_go(session, row)
                 remove(session, row, actor, "backup.prune")
@@ -38,6 +47,16 @@ def prune(actor: Actor) -> tuple[list[str], dict[str, str]]:
         else:
             deleted.append(backup.file_name)
     return deleted, failed
+
+
+def declined_of(session: Session, backups: Iterable[Known], now: datetime) -> set[int]:
+    """The uploaded ones that nobody has brought back within a day."""
+    uploaded = {
+        one.id
+        for one in backups
+        if (at := taken_in_at(one.origin, one.file_name)) and at + UNCONFIRMED < now
+    }
+    return uploaded - brought_back(session, uploaded) if uploaded else uploaded
 
 
 def is_replaced(session: Session, backup: Backup) -> bool:

@@ -1,14 +1,16 @@
 """What the Backups page shows: the copies there are, and what the job that makes them is doing."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Select, func, select
+from sqlalchemy.orm import Session
 
+from aegis_web.audit.models import AuditEntry
 from aegis_web.backups.actions import JOB_KEY
-from aegis_web.backups.folder import SEALED, open_folder, text_name
-from aegis_web.backups.models import Backup
+from aegis_web.backups.folder import SEALED, made_at_of, open_folder, text_name
+from aegis_web.backups.models import UPLOADED, Backup
 from aegis_web.config import settings
 from aegis_web.errors import AegisError, NotFound
 from aegis_web.extensions import db
@@ -17,6 +19,7 @@ from aegis_web.language import _
 from aegis_web.runs.models import Kind, Run, RunDetails, RunStatus
 
 PAGE_ROWS = 50
+RESTORE = "backup.restore"  # the action, in the audit
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class BackupRow:
     proof_seconds: float | None
     proof_error: str | None  # why it is no good; None: it is, or nobody has tried
     encrypted: bool
+    taken_in_at: datetime | None  # when a file from elsewhere was kept as this backup
     has_text: bool  # whether the text of its jobs is beside it
     problem: str | None  # why it cannot be downloaded; None when its file is there
 
@@ -142,8 +146,23 @@ def row_of(backup: Backup, size_bytes: int | None, *, has_text: bool) -> BackupR
         proof_error=backup.proof_error,
         encrypted=backup.file_name.endswith(SEALED),
         has_text=has_text,
+        taken_in_at=taken_in_at(backup.origin, backup.file_name),
         problem=problem,
     )
+
+
+def taken_in_at(origin: str, file_name: str) -> datetime | None:
+    """When a file from elsewhere was kept as a backup; None for all others."""
+    return made_at_of(file_name) if origin == UPLOADED else None
+
+
+def brought_back(session: Session, backup_ids: Collection[int]) -> set[int]:
+    """Which of the backups somebody has brought back. One query."""
+    numbers = {f"backup:{number}": number for number in backup_ids}
+    query = select(AuditEntry.subject).where(
+        AuditEntry.action == RESTORE, AuditEntry.subject.in_(numbers)
+    )
+    return {numbers[subject] for subject in session.scalars(query)}
 
 
 def backup_job() -> BackupJob | None:

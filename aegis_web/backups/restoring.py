@@ -26,6 +26,7 @@ from aegis_web.backups.manifest import snapshot_of
 from aegis_web.backups.merging import Places, lock, replace_rows
 from aegis_web.backups.models import SAFETY, Backup
 from aegis_web.backups.proving import build, is_sqlite, prove, refusals, restored, unpacked
+from aegis_web.backups.queries import RESTORE
 from aegis_web.config import settings
 from aegis_web.database import WRITE, Model
 from aegis_web.errors import Conflict, NotFound
@@ -117,7 +118,7 @@ def replace(
             "paused_jobs": paused,
             "missed": missed,
         }
-        session.add(audit_entry(actor, "backup.restore", f"backup:{backup_id}", None, done))
+        session.add(audit_entry(actor, RESTORE, f"backup:{backup_id}", None, done))
         session.commit()
     return done
 

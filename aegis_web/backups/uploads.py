@@ -3,11 +3,14 @@
 Such a file is read once, with distrust, and kept as a backup of our own making.
 """
 
+import hashlib
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from io import BufferedReader
 from pathlib import Path
 from time import monotonic
@@ -18,7 +21,7 @@ from aegis_web.audit.models import Actor
 from aegis_web.backups import postgres, rebuild, sqlite
 from aegis_web.backups.actions import Began, Copy, require_kept_database, store, writing_to
 from aegis_web.backups.copies import UNWATCHED, Unusable, Watch
-from aegis_web.backups.folder import Folder, Partial
+from aegis_web.backups.folder import MANIFEST, NAME, Folder, Partial, made_at_of
 from aegis_web.backups.jobs_text import LOOKED_AT, jobs_as_text, require_no_text
 from aegis_web.backups.models import UPLOADED, Backup
 from aegis_web.backups.postgres import Chunks
@@ -30,14 +33,18 @@ from aegis_web.language import _
 LOOK_SECONDS = 0.2  # between two looks at the process that rebuilds
 
 
-def take_in(source: BufferedReader, actor: Actor, watch: Watch = UNWATCHED) -> Backup:
+def take_in(
+    source: BufferedReader, actor: Actor, watch: Watch = UNWATCHED, *, made_at: datetime | None
+) -> Backup:
     """Keep a file from elsewhere as a backup, packed and proven like any other.
 
+    It is of `made_at`; None: nobody knows, and it counts as made now.
     Raises: Unusable when it is none; AegisError when it cannot be kept; Stopped.
     """
     config = settings()
     require_kept_database(config)
-    began = Began(utc_now(), monotonic())
+    now = utc_now()
+    began = Began(now, monotonic(), made_at if made_at and made_at < now else None)
     with (
         writing_to(config.backup_dir) as folder,
         unpacked(folder, source, None, watch) as plain,
@@ -46,6 +53,23 @@ def take_in(source: BufferedReader, actor: Actor, watch: Watch = UNWATCHED) -> B
         made = store(folder, copy, actor, began, watch, None, None, UPLOADED)
     prove(made.id, actor, watch)
     return made
+
+
+def instant_of(name: str) -> datetime | None:
+    """When the backup was made whose file has that name; None: the name does not tell."""
+    return made_at_of(name) if NAME.fullmatch(name) else None
+
+
+def instant_beside(file: Path) -> datetime | None:
+    """When a backup was made, by the manifest beside it, else by its name; None: neither tells."""
+    try:
+        found = json.loads(file.with_name(file.name + MANIFEST).read_bytes())
+        with file.open("rb") as content:
+            if found["sha256"] == hashlib.file_digest(content, "sha256").hexdigest():
+                return datetime.fromisoformat(found["made_at"]).astimezone(UTC)
+    except (OSError, LookupError, TypeError, ValueError):  # none, or of something else
+        pass
+    return instant_of(file.name)
 
 
 @contextmanager

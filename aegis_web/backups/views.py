@@ -31,7 +31,7 @@ from aegis_web.backups.queries import (
     list_backups,
 )
 from aegis_web.backups.retention import retention
-from aegis_web.backups.uploads import take_in
+from aegis_web.backups.uploads import instant_of, take_in
 from aegis_web.clock import utc_now
 from aegis_web.config import settings
 from aegis_web.errors import AegisError, Invalid
@@ -166,7 +166,7 @@ def upload() -> Response:
     try:
         with open(os.dup(file.stream.fileno()), "rb") as source:  # which puts it on the disk
             source.seek(0)
-            made = take_in(source, actor)
+            made = take_in(source, actor, made_at=instant_of(file.filename))
     except AegisError as error:
         return page(str(error))
     flash(_("Uploaded, rebuilt and proven."), "success")

@@ -16,7 +16,7 @@ from aegis_web.backups.preview import Preview, preview_of
 from aegis_web.backups.proving import prove
 from aegis_web.backups.queries import latest_backup, number_of
 from aegis_web.backups.restoring import restore
-from aegis_web.backups.uploads import take_in
+from aegis_web.backups.uploads import instant_beside, take_in
 from aegis_web.config import settings
 from aegis_web.errors import AegisError
 from aegis_web.extensions import db
@@ -95,7 +95,7 @@ def found(file: str) -> int:
     if Path(file).is_file():
         try:
             with Path(file).open("rb") as source:
-                return take_in(source, COMMAND_LINE).id
+                return take_in(source, COMMAND_LINE, made_at=instant_beside(Path(file))).id
         except PermissionError as error:
             raise AegisError(f"{file} cannot be read: make it readable.") from error
     listed = number_of(file)

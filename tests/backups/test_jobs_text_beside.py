@@ -296,7 +296,7 @@ def test_a_sealed_text_is_known_too(make_app: MakeApp, sqlite_database: str) -> 
         file.open("rb") as source,
         pytest.raises(AegisError, match=f"beside it, {backup.file_name}"),
     ):
-        take_in(source, SYSTEM)
+        take_in(source, SYSTEM, made_at=None)
 
 
 def test_an_upload_has_a_text_of_its_own(app: Flask, make_backup: MakeBackup) -> None:
@@ -306,7 +306,7 @@ def test_an_upload_has_a_text_of_its_own(app: Flask, make_backup: MakeBackup) ->
     with app.app_context(), transaction() as session:
         session.scalars(select(Job)).one().name = "changed since"
     with app.app_context(), (folder_of(app) / first.file_name).open("rb") as source:
-        made = take_in(source, SYSTEM)
+        made = take_in(source, SYSTEM, made_at=None)
     texts = [(folder_of(app) / f"{one.file_name}.jobs.yaml").read_text() for one in (first, made)]
     assert f"# Backup: {made.file_name}\n" in texts[1]
     assert texts[0].split("\n\n", 1)[1] == texts[1].split("\n\n", 1)[1]

@@ -10,16 +10,16 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from aegis_web.audit.models import SYSTEM, Actor, AuditEntry
+from aegis_web.audit.models import SYSTEM, Actor, AuditEntry, audit_entry
 from aegis_web.backups import proving
 from aegis_web.backups.actions import delete_backup
 from aegis_web.backups.copies import Unusable
 from aegis_web.backups.folder import new_name
-from aegis_web.backups.models import ELSEWHERE, SAFETY, Backup
+from aegis_web.backups.models import FETCHED, SAFETY, UPLOADED, Backup
 from aegis_web.backups.pruning import prune
 from aegis_web.config import Settings
 from aegis_web.errors import AegisError
-from aegis_web.extensions import committed, db
+from aegis_web.extensions import committed, db, transaction
 from aegis_web.services.back_up_database import back_up_database
 from tests.backups.conftest import AddBackup, add_to, stored
 from tests.support.applications import MakeApp
@@ -112,10 +112,24 @@ def test_a_safety_backup_is_not_a_week_old(app: Flask, add_backup: AddBackup) ->
 def test_a_backup_from_elsewhere_stays_and_replaces_none(app: Flask, add_backup: AddBackup) -> None:
     last = add_backup(9)
     bad = add_backup(8, proven_at=None)
-    foreign = [add_backup(days, origin=origin) for days in (0, 500) for origin in ELSEWHERE]
+    foreign = [add_backup(days, origin=FETCHED) for days in (0, 500)]
+    foreign.append(add_backup(0.9, origin=UPLOADED))
     with app.app_context():
         assert prune(SYSTEM) == ([], {})
     assert files(app) == with_files_beside(last, bad, *foreign)
+
+
+def test_an_upload_that_nobody_brings_back_goes_after_a_day(
+    app: Flask, add_backup: AddBackup
+) -> None:
+    bad = add_backup(0, proven_at=None)
+    declined, wanted = (add_backup(1.1, origin=UPLOADED) for _ in range(2))
+    with app.app_context(), transaction() as session:
+        session.add(audit_entry(ALICE, "backup.restore", f"backup:{wanted.id}", None, None))
+        session.add(audit_entry(ALICE, "backup.prove", f"backup:{declined.id}", None, None))
+    with app.app_context():
+        assert prune(SYSTEM) == ([declined.file_name], {})
+    assert files(app) == with_files_beside(bad, wanted)
 
 
 def test_a_file_that_cannot_be_deleted_is_told_and_stays(app: Flask, add_backup: AddBackup) -> None:

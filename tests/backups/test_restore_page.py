@@ -1,15 +1,20 @@
 """The way back in the browser and on the command line."""
 
 import io
+import json
 import re
+from datetime import datetime
+from pathlib import Path
 
 import pytest
 from flask import Flask
 from sqlalchemy import select, text
 
 from aegis_web.accounts.models import Account
+from aegis_web.backups.folder import made_at_of
 from aegis_web.backups.gaps import REASON
 from aegis_web.backups.models import UPLOADED
+from aegis_web.backups.uploads import instant_beside
 from aegis_web.config import Settings
 from aegis_web.extensions import db, transaction
 from aegis_web.jobs.models import JobState
@@ -99,7 +104,54 @@ def test_a_file_is_uploaded_and_shown(app: Flask, admin: Browser) -> None:
     assert answer.status_code == 303
     made = stored(app)[1]
     assert (made.origin, answer.location) == (UPLOADED, f"/backups/{made.id}/restore")
-    assert "Uploaded, rebuilt and proven." in admin.get(answer.location).text
+    shown = admin.get(answer.location).text
+    assert "Uploaded, rebuilt and proven." in shown
+    assert "it goes with the next backup that is made" in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "made_at"),
+    [
+        ("aegis-20260124T020000.004217Z-9f31c02a77be.dump.zst", "2026-01-24T02:00:00.004217+00:00"),
+        ("aegis-29990124T020000.004217Z-9f31c02a77be.dump.zst", None),  # nobody has made it yet
+        ("aegis-20261324T020000.004217Z-9f31c02a77be.dump.zst", None),
+        ("copy of aegis-20260124T020000.004217Z-9f31c02a77be.dump.zst", None),
+    ],
+)
+def test_an_upload_is_as_old_as_its_name_says(
+    app: Flask, admin: Browser, name: str, made_at: str | None
+) -> None:
+    backed_up(app)
+    settings: Settings = app.extensions["aegis.settings"]
+    data = (settings.backup_dir / stored(app)[0].file_name).read_bytes()
+    admin.post("/backups/uploads", data={"file": (io.BytesIO(data), name)})
+    first, made = stored(app)
+    taken_in = made_at_of(made.file_name)
+    assert taken_in is not None
+    assert taken_in > first.made_at
+    assert made.made_at == (datetime.fromisoformat(made_at) if made_at else taken_in)
+    manifest = json.loads((settings.backup_dir / f"{made.file_name}.json").read_text())
+    text = (settings.backup_dir / f"{made.file_name}.jobs.yaml").read_text()
+    assert manifest["made_at"] == made.made_at.isoformat()
+    assert f"# Made at: {made.made_at.isoformat()}" in text
+    assert "from elsewhere, taken in" in admin.get("/backups").text
+
+
+@pytest.mark.parametrize("lies", [False, True])
+def test_on_the_command_line_the_manifest_beside_a_file_says_how_old_it_is(
+    app: Flask, tmp_path: Path, lies: bool
+) -> None:
+    backed_up(app)
+    settings: Settings = app.extensions["aegis.settings"]
+    name = stored(app)[0].file_name
+    for suffix in ("", ".json"):
+        (tmp_path / f"renamed{suffix}").write_bytes(
+            (settings.backup_dir / f"{name}{suffix}").read_bytes()
+        )
+    if lies:
+        with (tmp_path / "renamed").open("ab") as file:
+            file.write(b"another file")
+    assert instant_beside(tmp_path / "renamed") == (None if lies else stored(app)[0].made_at)
 
 
 @pytest.mark.parametrize("data", [{}, {"file": (io.BytesIO(b""), "")}, {"file": "text"}])

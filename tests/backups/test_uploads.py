@@ -44,7 +44,7 @@ def plain_copy(app: Flask, tmp_path: Path) -> Path:
 
 def brought(app: Flask, file: Path) -> Backup:
     with app.app_context(), file.open("rb") as source:
-        return take_in(source, ALICE)
+        return take_in(source, ALICE, made_at=None)
 
 
 def test_a_file_from_elsewhere_becomes_a_backup_and_comes_back(app: Flask, tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def refused(app: Flask, data: bytes, problem: str, error: type[AegisError] = Unu
         given.open("rb") as source,
         pytest.raises(error, match=problem) as caught,
     ):
-        take_in(source, ALICE)
+        take_in(source, ALICE, made_at=None)
     assert "\n" not in str(caught.value)
     assert len(stored(app)) == len(before)
     assert not list(settings.backup_dir.glob("*.partial*"))
