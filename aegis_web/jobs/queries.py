@@ -7,11 +7,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from flask import current_app
-from sqlalchemy import (
-    Text,
-    select,
-    type_coerce,
-)
+from sqlalchemy import Row, Text, select, type_coerce
 from sqlalchemy import cast as cast_sql
 
 from aegis_web.calendars.queries import forbidden_times
@@ -140,11 +136,14 @@ def any_job() -> bool:
     return db.session.scalar(select(Job.id).where(Job.deleted_at.is_(None)).limit(1)) is not None
 
 
-def problem_words(job: Job | JobRow) -> str | None:
-    """Why the job is broken, in the reader's language; what was noted where it seems whole now."""
+def problem_words(job: Job | JobRow | Row[Any]) -> str | None:
+    """Why the job is broken, in the reader's language; what was noted where it seems whole now.
+
+    A row must hold its problem, service, arguments and trigger.
+    """
     if job.problem is None:
         return None
-    trigger = job.trigger if isinstance(job, Job) else job.trigger.to_json()
+    trigger = job.trigger.to_json() if isinstance(job, JobRow) else job.trigger
     return problem_with(job.service, job.arguments, trigger, registry()) or job.problem
 
 

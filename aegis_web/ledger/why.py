@@ -19,6 +19,7 @@ from aegis_web.engine.clockchange import changes_between
 from aegis_web.engine.pauses import open_pause
 from aegis_web.extensions import db
 from aegis_web.jobs.models import Job, JobSkip, JobState, Pause
+from aegis_web.jobs.queries import problem_words
 from aegis_web.language import N_, _, language
 from aegis_web.ledger.expected import (
     Rule,
@@ -273,8 +274,8 @@ def evidence_of(case: Case, run: Run, reason: Reason | None, fire_at: datetime) 
         return [*downtime(fire_at), Evidence(_("It was settled"), run.queued_at, run_id=run.id)]
     if reason in (Reason.PROCESS_DIED, Reason.SHUTDOWN):
         return died(run)
-    if reason is Reason.BROKEN and case.job.problem:
-        return [Evidence(_("It still is: %(problem)s", problem=case.job.problem))]
+    if reason is Reason.BROKEN and (problem := problem_words(case.job)):
+        return [Evidence(_("It still is: %(problem)s", problem=problem))]
     return []
 
 

@@ -16,6 +16,7 @@ from aegis_web.config import Settings
 from aegis_web.engine.triggers import from_json
 from aegis_web.extensions import db
 from aegis_web.jobs.models import Job, JobState, Origin
+from aegis_web.jobs.queries import problem_words
 from aegis_web.jobs.sight import current
 from aegis_web.jobs.skips import skips_next
 from aegis_web.language import _
@@ -166,13 +167,13 @@ def overview(settings: Settings) -> Overview:
 def find_troubles(limit: int) -> tuple[Trouble, ...]:
     """Broken jobs, then those whose last telling run was bad, the newest first. Two queries."""
     broken = db.session.execute(
-        select(Job.id, Job.name, Job.state, Job.problem)
+        select(Job.id, Job.name, Job.state, Job.problem, Job.service, Job.arguments, Job.trigger)
         .where(Job.problem.is_not(None), Job.deleted_at.is_(None))
         .order_by(Job.name)
         .limit(limit)
     )
     found = [
-        Trouble(row.id, row.name, row.state == JobState.PAUSED, "broken", row.problem, None)
+        Trouble(row.id, row.name, row.state == JobState.PAUSED, "broken", problem_words(row), None)
         for row in broken
     ]
     return (*found, *failing(limit - len(found)))

@@ -159,6 +159,17 @@ def test_each_status_has_its_sentence(
     assert words in asked(admin, job)
 
 
+def test_what_is_wrong_with_a_broken_job_is_told_in_german(
+    app: Flask, admin: Browser, job: int
+) -> None:
+    said = "no service function is called zebra: choose another"
+    change(app, job, service="zebra", problem=said)
+    add_run(app, job, RunStatus.MISSED, ONE, reason=Reason.BROKEN)
+    assert f"It still is: {said}" in asked(admin, job)
+    page = admin.get(f"/jobs/{job}/why?at=2026-03-10T13:00", headers={"Accept-Language": "de"})
+    assert "keine Funktion heißt zebra: wählen Sie eine andere" in page.text
+
+
 def test_a_summary_row_answers_for_what_it_stands_for(
     app: Flask, admin: Browser, frozen: Any, job: int
 ) -> None:

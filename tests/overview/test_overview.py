@@ -110,6 +110,12 @@ def test_a_broken_job_is_listed_first_and_once(app: Flask, admin: Browser) -> No
     assert f'href="/jobs/{broken}/repair"' in shown
 
 
+def test_why_a_job_is_broken_is_told_in_the_readers_language(app: Flask, admin: Browser) -> None:
+    add_job(app, service="zebra", problem="no service function is called zebra: choose another")
+    german = card(admin.get("/", headers={"Accept-Language": "de"}).text, "attention")
+    assert "keine Funktion heißt zebra: wählen Sie eine andere" in german
+
+
 def test_deleted_jobs_need_no_attention(app: Flask, admin: Browser) -> None:
     add_run(app, add_job(app, deleted_at=utc_now(), next_run_at=None), RunStatus.FAILED)
     add_job(app, "Gone", problem="gone", deleted_at=utc_now(), next_run_at=None)
