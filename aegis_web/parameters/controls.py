@@ -6,7 +6,7 @@ from datetime import date, datetime, time
 from enum import Enum
 from typing import Any
 
-from aegis_web.language import N_, _, grouped, pgettext
+from aegis_web.language import N_, _, grouped, ngettext, pgettext
 from aegis_web.parameters.durations import duration_words, parse_duration
 from aegis_web.parameters.kinds import UNKNOWN, Kind, Limits, Parameter
 from aegis_web.parameters.values import dump, is_sealed
@@ -292,8 +292,15 @@ def _hint(parameter: Parameter, *, stored: bool) -> str:
             length = grouped(limits.min_length or 0)
             said.append(_("At least %(length)s characters.", length=length))
         if limits.max_length:
-            length = grouped(limits.max_length)
-            said.append(_("At most %(length)s characters.", length=length))
+            most = limits.max_length
+            said.append(
+                ngettext(
+                    "At most %(num)s character.",
+                    "At most %(num)s characters.",
+                    most,
+                    num=grouped(most),
+                )
+            )
     return " ".join(said)
 
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from pydantic import SecretStr
 
-from aegis_web.language import N_, _, grouped
+from aegis_web.language import N_, _, grouped, ngettext
 from aegis_web.parameters.durations import duration_iso, parse_duration
 from aegis_web.parameters.kinds import UNKNOWN, Kind, Parameter
 from aegis_web.parameters.messages import (
@@ -213,8 +213,14 @@ def _text(parameter: Parameter, value: Any) -> str:
         raise Refusal(_("has half of a character in it, which cannot be stored: type it again"))
     most = parameter.limits.max_length or LONGEST_TEXT
     if len(value) > most:
-        text = N_("is too long: at most %(most)s characters are allowed, got %(length)s")
-        raise Refusal(_(text, most=grouped(most), length=grouped(len(value))))
+        text = ngettext(
+            "is too long: at most %(num)s character is allowed, got %(length)s",
+            "is too long: at most %(num)s characters are allowed, got %(length)s",
+            most,
+            num=grouped(most),
+            length=grouped(len(value)),
+        )
+        raise Refusal(text)
     return value
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 
 from aegis_web.extensions import db
 from aegis_web.jobs.models import Job
-from aegis_web.language import N_, _
+from aegis_web.language import N_, _, ngettext
 from aegis_web.parameters.durations import duration_words
 from aegis_web.parameters.kinds import UNKNOWN, Kind, Limits, Parameter
 from aegis_web.registry import Registry, ServiceFunction
@@ -177,9 +177,10 @@ def limit_words(limits: Limits, kind: Kind) -> str:
     if limits.lt is not None:
         said.append(_("less than %(value)s", value=value_words(limits.lt)))
     if limits.max_length is not None and kind is Kind.LIST:
-        said.append(_("at most %(count)s items", count=limits.max_length))
+        said.append(ngettext("at most %(num)s item", "at most %(num)s items", limits.max_length))
     elif limits.max_length is not None:
-        said.append(_("at most %(count)s characters", count=limits.max_length))
+        most = limits.max_length
+        said.append(ngettext("at most %(num)s character", "at most %(num)s characters", most))
     return ", ".join(said)
 
 

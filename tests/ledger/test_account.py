@@ -89,11 +89,11 @@ def test_a_lost_row_and_a_row_too_many_are_told(
     with app.app_context(), transaction() as session:
         session.get_one(Job, job_id).next_run_at = NOON + 4 * HOUR
     assert account(app, job_id).unexplained == 1
-    assert "1 of 3 fire times have no row" in text_of(admin.get(f"/jobs/{job_id}/ledger"))
+    assert "1 of 3 fire times has no row" in text_of(admin.get(f"/jobs/{job_id}/ledger"))
     add_run(app, job_id, RunStatus.SUCCEEDED, NOON + 3 * HOUR)
     add_run(app, job_id, RunStatus.SUCCEEDED, NOON + 2.5 * HOUR)
     assert account(app, job_id).unexplained == -1
-    assert "1 rows stand for no fire time" in text_of(admin.get(f"/jobs/{job_id}/ledger"))
+    assert "1 row stands for no fire time" in text_of(admin.get(f"/jobs/{job_id}/ledger"))
 
 
 def test_what_passes_in_a_pause_waits(

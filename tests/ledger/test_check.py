@@ -83,7 +83,7 @@ def test_a_missing_row_makes_it_fail_and_names_the_job(
     with pytest.raises(AegisError, match=r"1 of 1 jobs .* “Hourly” \(\+1\)\. Report this"):
         checked(app)
     page = text_of(admin.get("/ledger"))
-    assert "1 fire times are not explained" in page
+    assert "1 fire time is not explained" in page
 
 
 def test_what_is_wrong_for_a_moment_only_is_not_told(
@@ -133,7 +133,7 @@ def test_the_overview_has_the_sum_and_an_alarm(app: Flask, hourly: int, admin: B
         session.execute(delete(Run).where(Run.fire_at == NOON + 2 * HOUR))
     with pytest.raises(AegisError):
         checked(app)
-    assert "1 fire times are not explained" in text_of(admin.get("/"))
+    assert "1 fire time is not explained" in text_of(admin.get("/"))
 
 
 def test_the_page_says_what_a_check_is_before_the_first(admin: Browser) -> None:
