@@ -8,7 +8,8 @@ from aegis_web.errors import Invalid
 from aegis_web.feeds import actions, queries
 from aegis_web.feeds.ical import calendar_text
 from aegis_web.jobs import queries as jobs
-from aegis_web.jobs.forms import one_line
+from aegis_web.jobs.addresses import new_key
+from aegis_web.jobs.forms import one_line, read_request_key
 from aegis_web.language import ENGLISH, N_, _, spoken
 from aegis_web.web.pages import finish_reading, go_to, render
 
@@ -29,8 +30,9 @@ def index() -> Response:
 def create() -> Response:
     """Make a feed, and show its address this one time."""
     name, tag = (one_line(request.form.get(field, "")) for field in ("name", "tag"))
+    key = read_request_key(request.form) or new_key()
     try:
-        token = actions.create_feed(name, tag, current_actor())
+        token = actions.create_feed(name, tag, key, current_actor())
     except Invalid as invalid:
         return feeds_page(422, name=name, tag=tag, errors=invalid.errors)
     finish_reading()  # what this request has read is older than the feed
@@ -84,6 +86,7 @@ def feeds_page(
         name=name,
         tag=tag,
         errors=errors or {},
+        request_key=new_key(),
         days=queries.DAYS,
         most=queries.MOST_EVENTS,
     )

@@ -6,6 +6,7 @@ What becomes of fire times meanwhile is `engine.changes`' business.
 import re
 import unicodedata
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import func, select
@@ -132,18 +133,24 @@ def restore_version(job_id: int, number: int, revision: int, actor: Actor) -> li
         return changes.change(session, job, values, registry(), actor, restored)
 
 
-def clone_job(job_id: int, actor: Actor) -> int:
+def clone_job(job_id: int, request_key: str, actor: Actor) -> int:
     """Store a paused copy of a job; its number. A code job's copy is a user job.
 
+    The same `request_key` gives the same copy again.
     Raises: JobGone.
     """
     with transaction() as session:
         job = locked(session, job_id)
+        mark = sha256(f"{job_id} {request_key}".encode()).hexdigest()[:12]
+        key = f"{job.key[:KEY_LIMIT]}-copy-{mark}"
+        made = session.scalar(select(Job.id).where(Job.key == key, Job.deleted_at.is_(None)))
+        if made is not None:
+            return int(made)
         name = copy_name(session, job.name)
         copied = {field: getattr(job, field) for field in DEFINITION}
         trigger = seeded(from_json(job.trigger), name, again=True)
         copied |= {"name": name, "trigger": trigger, "tags": tuple(job.tags)}
-        new = NewJob(key=unused_key(session, name), paused=True, **copied)
+        new = NewJob(key=key, paused=True, **copied)
         copy = changes.add(session, new, actor)
         copy.problem = changes.problem_of(copy, registry())
         return copy.id

@@ -57,7 +57,7 @@ def list_url(chosen: JobFilter) -> str:
 
 
 def new_key() -> str:
-    """A fresh one-time key: however often its form is sent, one run comes of it."""
+    """A fresh one-time key: however often its form is sent, one thing comes of it."""
     return secrets.token_urlsafe(12)
 
 

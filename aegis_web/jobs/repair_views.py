@@ -20,8 +20,11 @@ from aegis_web.jobs.repair_form import (
     typed_form,
 )
 from aegis_web.jobs.successors import successors
+from aegis_web.jobs.versions import as_job, newest_versions
 from aegis_web.language import _
 from aegis_web.web.pages import go_to, render
+
+NOTE = "Repaired: "
 
 
 @bp.get(f"{ONE}/repair")
@@ -45,10 +48,10 @@ def redraw_repair(job_id: int) -> Response:
 def save_repair(job_id: int) -> Response:
     """Give the job its successor, as an edit like any other."""
     job, revision = find(job_id), read_revision(request.form)
-    form = read_repair(request.form, job)
+    form = read_repair(request.form, before_repair(job, revision))
     if form.arguments is None or form.function is None:
         return repair_page(form, job, status=422, revision=revision)
-    note = f"Repaired: {form.function.name} in place of {job.service}"
+    note = f"{NOTE}{form.function.name} in place of {job.service}"
     try:
         wanted = repaired(job, form.function.name, form.arguments)
         actions.update_job(job_id, revision, wanted, current_actor(), note)
@@ -59,6 +62,14 @@ def save_repair(job_id: int) -> Response:
         return repair_page(refused, job, status=422, revision=revision)
     flash(_("Repaired the job “%(name)s”.", name=job.name), "success")
     return go_to(url_for("jobs.show", job_id=job_id))
+
+
+def before_repair(job: Job, revision: int) -> Job:
+    """The job whose old arguments the form names: of a form sent again, as it was before."""
+    if job.revision != revision + 1:
+        return job
+    newest, *former = newest_versions(job.id, 2)
+    return as_job(former[0]) if former and newest.note.startswith(NOTE) else job
 
 
 def repair_page(

@@ -72,6 +72,12 @@ def versions_of(job_id: int, before: int | None = None) -> tuple[list[Version], 
     return versions, versions[-1].number if len(found) > SHOWN else None
 
 
+def newest_versions(job_id: int, count: int) -> list[JobVersion]:
+    """The last `count` versions of a job, newest first; each has one. One query."""
+    query = select(JobVersion).where(JobVersion.job_id == job_id)
+    return list(db.session.scalars(query.order_by(JobVersion.number.desc()).limit(count)))
+
+
 def find_version(job_id: int, number: int) -> JobVersion | None:
     """That version of the job. One query."""
     found: JobVersion | None = db.session.get(JobVersion, (job_id, number))

@@ -195,7 +195,7 @@ def named(job_id: int, fire_at: datetime) -> str:
 @bp.post(f"{ONE}/clone")
 def clone(job_id: int) -> Response:
     """Make a paused copy and open its form."""
-    copy_id = actions.clone_job(job_id, current_actor())
+    copy_id = actions.clone_job(job_id, request_key() or new_key(), current_actor())
     text = _("This is a copy, and it is paused. Change what you like, save, then resume it.")
     flash(text, "info")
     return go_to(url_for("jobs.edit", job_id=copy_id))

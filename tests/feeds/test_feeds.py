@@ -9,6 +9,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
+from werkzeug.test import TestResponse
 
 from aegis_web.accounts.queries import token_sha256
 from aegis_web.audit.models import AuditEntry
@@ -44,13 +45,21 @@ def add(app: Flask, name: str, cron: str = "0 2 * * *", zone: str = "UTC", **val
 
 def make_feed(admin: Browser, tag: str = "") -> str:
     """The address of a new feed, as the page shows it this one time."""
-    answer = admin.post("/feeds", data={"name": "Ann's phone", "tag": tag})
+    return address_in(admin.post("/feeds", data={"name": "Ann's phone", "tag": tag}))
+
+
+def address_in(answer: TestResponse) -> str:
     assert answer.status_code == 201
     shown = re.search(
         r'id="feed-address">http://localhost(/feeds/[\w-]{43}\.ics)<', text_of(answer)
     )
     assert shown is not None
     return shown[1]
+
+
+def kept(app: Flask) -> list[Feed]:
+    with app.app_context(), transaction() as session:
+        return list(session.scalars(select(Feed).order_by(Feed.id)))
 
 
 def events(client: FlaskClient, address: str) -> list[Mapping[str, str]]:
@@ -209,6 +218,36 @@ def test_a_revoked_feed_is_gone_and_the_audit_has_both(app: Flask, admin: Browse
         ("feed.create", "alice@example.org"), ("feed.revoke", "alice@example.org"),
     ]  # fmt: skip
     assert noted[0].after == noted[1].before == {"name": "Ann's phone", "tag": "shop"}
+
+
+def test_a_feed_that_is_sent_again_is_one_with_one_address(
+    any_app: Flask, any_admin: Browser
+) -> None:
+    form = {"name": "Ann's phone", "tag": "shop", "request_key": "k"}
+    page = text_of(any_admin.get("/feeds"))
+    assert re.search(r'name="request_key" value="[\w-]{16}"', page)
+    first, again = (address_in(any_admin.post("/feeds", data=form)) for _ in range(2))
+    assert again == first
+    assert len(kept(any_app)) == 1
+    others = [
+        address_in(browser.post("/feeds", data={**form, **values}))
+        for browser, values in (
+            (any_admin, {"request_key": "l"}),
+            (any_admin, {"tag": "ops"}),
+            (signed_in(any_app, "bob@example.org"), {}),
+        )
+    ]
+    assert len({first, *others}) == len(kept(any_app)) == 4
+
+
+def test_a_form_that_is_sent_again_brings_no_revoked_address_back(
+    app: Flask, admin: Browser
+) -> None:
+    form = {"name": "Ann's phone", "tag": "", "request_key": "k"}
+    address = address_in(admin.post("/feeds", data=form))
+    admin.post(f"/feeds/{kept(app)[0].id}/revoke")
+    assert address_in(admin.post("/feeds", data=form)) != address
+    assert app.test_client().get(address).status_code == 404
 
 
 def test_its_last_use_is_noted_once_a_minute(app: Flask, admin: Browser, frozen: Any) -> None:

@@ -38,5 +38,5 @@ def test_renaming_a_job_moves_it_not(app: Flask, admin: Browser) -> None:
 def test_a_clone_gets_values_of_its_own(app: Flask, admin: Browser) -> None:
     admin.post("/jobs", data=HASHED)
     with app.app_context():
-        clone_job(jobs(app)[0].id, ALICE)
+        clone_job(jobs(app)[0].id, "k", ALICE)
     assert words_of(app, 0) != words_of(app, 1)

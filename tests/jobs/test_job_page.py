@@ -223,6 +223,19 @@ def test_a_clone_is_paused_and_its_form_opens(app: Flask, admin: Browser) -> Non
     ]
 
 
+def test_a_clone_that_is_sent_again_is_one_copy(app: Flask, admin: Browser) -> None:
+    path = admin.post("/jobs", data=FORM).headers["Location"]
+    keys = re.findall(r'/clone".*?name="request_key" value="([^"]+)"', admin.get(path).text)
+    (key,) = keys
+    first, again = (admin.post(f"{path}/clone", data={"request_key": key}) for _ in range(2))
+    assert again.headers["Location"] == first.headers["Location"]
+    menu = admin.get(f"{path}/menu", headers={"HX-Request": "true"}).text
+    (other,) = re.findall(r'/clone".*?name="request_key" value="([^"]+)"', menu)
+    admin.post(f"{path}/clone", data={"request_key": other})
+    names = [job.name for job in jobs(app)]
+    assert names[-2:] == ["Daily report (copy)", "Daily report (copy 2)"]
+
+
 def test_a_clone_of_a_code_job_belongs_to_people(
     app: Flask, admin: Browser, make_job: MakeJob
 ) -> None:

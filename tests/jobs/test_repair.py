@@ -82,6 +82,19 @@ def test_saving_is_an_edit_that_leaves_the_rest_as_it_was(
     assert (entry.action, entry.before["service"]) == ("job.change", "reports.send_report")
 
 
+def test_a_repair_that_is_sent_again_is_saved_once(app: Flask, admin: Browser, broken: int) -> None:
+    with app.app_context(), transaction() as session:
+        version = session.get_one(JobVersion, (broken, 1))
+        version.definition = {**version.definition, "arguments": OLD}
+    first, again = (admin.post(f"/jobs/{broken}/repair", data=posted()) for _ in range(2))
+    assert (first.status_code, again.status_code) == (303, 303)
+    assert again.headers["Location"] == first.headers["Location"]
+    assert (stored(app, broken).revision, len(audit(app, broken))) == (2, 1)
+    other = admin.post(f"/jobs/{broken}/repair", data=posted(from__copies="default"))
+    assert other.status_code == 409
+    assert stored(app, broken).revision == 2
+
+
 def test_a_typed_value_is_taken_and_what_is_wrong_comes_back_beside_its_field(
     app: Flask, admin: Browser, broken: int
 ) -> None:
