@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 from aegis_web.audit.models import Actor, audit_entry
 from aegis_web.engine.changes import expect
 from aegis_web.engine.settle import settle
-from aegis_web.engine.triggers import coming, from_json
+from aegis_web.engine.triggers import as_stored, coming
 from aegis_web.errors import Conflict
 from aegis_web.jobs.models import Job, JobSkip, JobState
 from aegis_web.language import _
@@ -30,7 +30,7 @@ def skip(
     """
     expect(job, JobState.ACTIVE)
     now = settle(session, job, registry)
-    if fire_at not in coming(from_json(job.trigger), job.next_run_at, now, WITHIN):
+    if fire_at not in coming(as_stored(job.trigger), job.next_run_at, now, WITHIN):
         raise Conflict(
             _(
                 "This is none of the next %(count)s fire times of this job: it may have just "

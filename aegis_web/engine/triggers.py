@@ -29,7 +29,9 @@ from aegis_web.engine.trigger_kinds import (
     in_english,
     zone_named,
 )
+from aegis_web.engine.unreadable import UnreadableTrigger
 from aegis_web.errors import Invalid
+from aegis_web.language import _
 
 __all__ = [
     "CALENDAR_UNITS",
@@ -40,7 +42,9 @@ __all__ = [
     "IntervalTrigger",
     "LedgerTrigger",
     "Trigger",
+    "UnreadableTrigger",
     "as_apscheduler",
+    "as_stored",
     "from_apscheduler",
     "from_json",
     "in_english",
@@ -68,13 +72,31 @@ def from_json(data: Mapping[str, Any]) -> Trigger:
     """
     kind = data.get("kind") if isinstance(data, Mapping) else None
     if not isinstance(kind, str) or kind not in KEYS:
-        raise Invalid({"kind": f"There is no kind {kind!r}. Choose one of {', '.join(KEYS)}."})
+        text = _(
+            "There is no kind %(kind)s. Choose one of %(kinds)s.",
+            kind=repr(kind),
+            kinds=", ".join(KEYS),
+        )
+        raise Invalid({"kind": text})
     required = {"kind", "zone", *KEYS[kind]}
     for name in required - data.keys():
-        raise Invalid({name: f"A trigger of kind {kind} needs it."})
+        raise Invalid(
+            {name: _("A trigger of the kind %(kind)s needs “%(name)s”.", kind=kind, name=name)}
+        )
     for name in data.keys() - required - OPTIONAL[kind]:
-        raise Invalid({name: f"A trigger of kind {kind} has no such value."})
+        text = _(
+            "A trigger of the kind %(kind)s has no value “%(name)s”.", kind=kind, name=str(name)
+        )
+        raise Invalid({name: text})
     return _read(kind, data)
+
+
+def as_stored(data: Any) -> Trigger:
+    """The trigger of a row of `jobs`; one without fire times where it cannot be read."""
+    try:
+        return from_json(data)
+    except Invalid:
+        return UnreadableTrigger(data)
 
 
 def seeded(trigger: Trigger, seed: str, *, again: bool = False) -> Trigger:
@@ -125,7 +147,7 @@ def _read(kind: str, data: Mapping[str, Any]) -> Trigger:
         return CronTrigger(expression, zone, starts_at, ends_at)
     if kind == "fields":
         if not isinstance(data["fields"], Mapping):
-            raise Invalid({"fields": "This needs the fields by name."})
+            raise Invalid({"fields": _("This needs the fields by name.")})
         return FieldsTrigger(data["fields"], zone, starts_at, ends_at)
     anchor = _instant(data, "anchor")
     return IntervalTrigger(data["every"], data["unit"], anchor, zone, starts_at, ends_at)
@@ -135,4 +157,5 @@ def _instant(data: Mapping[str, Any], name: str) -> datetime:
     try:
         return datetime.fromisoformat(data[name])
     except (TypeError, ValueError):
-        raise Invalid({name: "This is not a date and time in ISO 8601 with an offset."}) from None
+        text = _("This is not a date and time in ISO 8601 with an offset.")
+        raise Invalid({name: text}) from None

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aegis_web.engine.triggers import from_json
+from aegis_web.engine.triggers import Trigger, UnreadableTrigger, as_stored
 from aegis_web.jobs.definition import Definition
 from aegis_web.jobs.forms import LABELS
 from aegis_web.jobs.models import Job
@@ -61,17 +61,23 @@ def other_secrets(before: Job | Definition, after: Job | Definition) -> list[Dif
 def texts_of(job: Job | Definition, shared: Shared) -> dict[str, str]:
     """What a job or a definition says, by the labels of the form. Secrets are bullets."""
     function = registry().find(job.service)
-    trigger = from_json(job.trigger) if isinstance(job, Job) else job.trigger
+    trigger = as_stored(job.trigger) if isinstance(job, Job) else job.trigger
     return {
         _(LABELS["name"]): job.name or NOTHING,
         _(LABELS["service"]): function.title if function else job.service,
         **argument_texts(job.service, with_defaults(job.service, job.arguments)),
-        _(LABELS["trigger"]): f"{trigger.words()} ({trigger.zone.key})",
+        _(LABELS["trigger"]): trigger_text(trigger),
         _(LABELS["tags"]): ", ".join(job.tags) or NOTHING,
         _(LABELS["owner"]): job.owner or NOTHING,
         _(LABELS["description"]): job.description or NOTHING,
         **policy_sentences(job, function, shared),
     }
+
+
+def trigger_text(trigger: Trigger) -> str:
+    """When a job runs, with its zone; of a trigger that cannot be read, what is stored."""
+    stored = plain(trigger.data) if isinstance(trigger, UnreadableTrigger) else trigger.zone.key
+    return f"{trigger.words()} ({stored})"
 
 
 def argument_texts(service: str, arguments: Mapping[str, Any]) -> dict[str, str]:

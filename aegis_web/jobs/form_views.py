@@ -8,7 +8,7 @@ from flask import Response, flash, request, url_for
 from aegis_web.accounts.session import current_actor
 from aegis_web.clock import utc_now
 from aegis_web.config import settings
-from aegis_web.engine.triggers import from_json
+from aegis_web.engine.triggers import as_stored
 from aegis_web.errors import Invalid
 from aegis_web.jobs import actions, queries
 from aegis_web.jobs.addresses import ONE, bp, find, find_or_none, fragment, new_key
@@ -93,7 +93,7 @@ def review(job_id: int) -> Response:
         response = job_page(form, job, status=422, revision=posted_revision())
         response.headers["HX-Retarget"], response.headers["HX-Reswap"] = "#jobs-form", "outerHTML"
         return response
-    trigger = from_json(job.trigger)
+    trigger = as_stored(job.trigger)
     return fragment(
         "jobs/_review.html",
         job=job,
@@ -147,6 +147,7 @@ def job_page(
         documentation=card_of(form.function, 0) if form.function else None,
         declared=job is not None and queries.is_declared(job),
         problem=queries.problem_words(job) if job else None,
+        unreadable=job is not None and stored_trigger(job) is None,
         **trigger_context(form, job),
         **context,
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 from aegis_web.calendars.queries import calendar_names
 from aegis_web.clock import from_us
-from aegis_web.engine.triggers import Trigger, from_json
+from aegis_web.engine.triggers import Trigger, UnreadableTrigger, as_stored
 from aegis_web.errors import Invalid
 from aegis_web.jobs.actions import ARGUMENT, unknown_service
 from aegis_web.jobs.definition import DESCRIPTION_LIMIT, Definition, text_errors
@@ -123,7 +123,7 @@ def form_of(job: Job) -> JobForm:
         description=job.description,
         owner=job.owner,
         tags=", ".join(job.tags),
-        trigger=TriggerFields.from_trigger(from_json(job.trigger)),
+        trigger=TriggerFields.from_trigger(as_stored(job.trigger), job.zone),
         policies=PolicyFields.from_job(job, registry().find(job.service)),
         arguments=job.arguments,
     )
@@ -269,8 +269,9 @@ def one_line(text: str) -> str:
 
 
 def stored_trigger(job: Job | None) -> Trigger | None:
-    """The trigger that a job has now."""
-    return None if job is None else from_json(job.trigger)
+    """The trigger that a job has now; None: it has none yet, or one that cannot be read."""
+    stored = None if job is None else as_stored(job.trigger)
+    return None if isinstance(stored, UnreadableTrigger) else stored
 
 
 def stored_arguments(job: Job | None, function: ServiceFunction | None) -> Mapping[str, Any] | None:

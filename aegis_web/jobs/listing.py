@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from aegis_web.calendars.queries import blackouts_at
 from aegis_web.clock import MICROSECOND, from_us, utc_now
-from aegis_web.engine.triggers import Trigger, from_json
+from aegis_web.engine.triggers import Trigger, as_stored
 from aegis_web.extensions import db
 from aegis_web.jobs.filters import BIGGEST, Cursor, JobFilter
 from aegis_web.jobs.models import Job, JobState
@@ -210,7 +210,7 @@ def _rows(found: Sequence[Any]) -> tuple[JobRow, ...]:
             service=row.service,
             problem=row.problem,
             arguments=row.arguments or {},
-            trigger=from_json(row.trigger),
+            trigger=as_stored(row.trigger),
             state=row.state,
             pause_reason=row.pause_reason,
             pause_until=row.pause_until,

@@ -14,7 +14,7 @@ from aegis_web.calendars.queries import forbidden_times
 from aegis_web.clock import utc_now
 from aegis_web.engine.changes import problem_with
 from aegis_web.engine.skips import WITHIN
-from aegis_web.engine.triggers import Trigger, coming, from_json, preview
+from aegis_web.engine.triggers import Trigger, as_stored, coming, preview
 from aegis_web.extensions import db
 from aegis_web.jobs.listing import OPEN, JobRow, RunMark, last_runs, passed_count
 from aegis_web.jobs.models import Job, JobSkip, JobState, Origin
@@ -86,7 +86,7 @@ def find_former(job_id: int) -> FormerJob | None:
 
 def describe(job: Job) -> JobDetail:
     """A job with what follows from it and its last runs. Three queries."""
-    trigger, function = from_json(job.trigger), registry().find(job.service)
+    trigger, function = as_stored(job.trigger), registry().find(job.service)
     times: tuple[datetime, ...] = ()
     if job.state == JobState.ACTIVE:
         times = tuple(coming(trigger, job.next_run_at, utc_now(), WITHIN))

@@ -9,7 +9,7 @@ from aegis_web.errors import Invalid
 from aegis_web.jobs import actions
 from aegis_web.jobs.actions import StaleEdit
 from aegis_web.jobs.addresses import ONE, bp, find, grouped_services
-from aegis_web.jobs.forms import read_revision
+from aegis_web.jobs.forms import read_revision, stored_trigger
 from aegis_web.jobs.models import Job
 from aegis_web.jobs.queries import problem_words, registry
 from aegis_web.jobs.repair_form import (
@@ -34,6 +34,8 @@ def repair(job_id: int) -> Response:
     if job.problem is None:
         flash(_("This job is not broken: here it is changed like any other."), "info")
         return go_to(url_for("jobs.edit", job_id=job_id))
+    if stored_trigger(job) is None:
+        return go_to(url_for("jobs.edit", job_id=job_id))  # where its trigger is chosen anew
     return repair_page(first_form(job, request.args.get("service")), job)
 
 

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from aegis_web.audit.models import Actor
 from aegis_web.clock import EPOCH, utc_now
 from aegis_web.engine.new_job import DEFINITION
-from aegis_web.engine.triggers import IntervalTrigger, Trigger, from_json, seeded
+from aegis_web.engine.triggers import IntervalTrigger, Trigger, as_stored, seeded
 from aegis_web.errors import AegisError
 from aegis_web.jobs.models import Group, Job
 from aegis_web.jobs.queries import registry, vault
@@ -64,7 +64,7 @@ def says(session: Session, job: Job, wanted: Mapping[str, Any], limit: int | Non
     group = session.get(Group, job.group_name) if job.group_name and limit else None
     if group is not None and group.max_running != limit:
         return False
-    stored = lasting(from_json(job.trigger), job.updated_at)
+    stored = lasting(as_stored(job.trigger), job.updated_at)
     if stored != lasting(seeded(wanted["trigger"], job.key), utc_now()):
         return False
     function = registry().find(job.service)

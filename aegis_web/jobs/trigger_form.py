@@ -17,6 +17,7 @@ from aegis_web.engine.triggers import (
     FieldsTrigger,
     IntervalTrigger,
     Trigger,
+    UnreadableTrigger,
     zone_named,
 )
 from aegis_web.errors import Invalid
@@ -92,8 +93,15 @@ class TriggerFields:
         return cls(**texts, days=days)
 
     @classmethod
-    def from_trigger(cls, trigger: Trigger) -> "TriggerFields":
-        """The texts that say `trigger`."""
+    def from_trigger(cls, trigger: Trigger, zone: str) -> "TriggerFields":
+        """The texts that say `trigger`; of one that cannot be read, what there is of it.
+
+        `zone` is the job's.
+        """
+        if isinstance(trigger, UnreadableTrigger):
+            known = trigger.data if isinstance(trigger.data, Mapping) else {}
+            expression = str(known.get("expression", ""))[:LONGEST_SHOWN]
+            return cls(cron=expression, zone=zone).with_builder_of_cron()
         starts, ends = starts_of(trigger), ends_of(trigger)
         shown = cls(
             zone=str(trigger.zone),

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from flask import Blueprint, Response, request, url_for
 
 from aegis_web.clock import utc_now
-from aegis_web.engine.triggers import from_json
+from aegis_web.engine.triggers import as_stored
 from aegis_web.errors import Invalid
 from aegis_web.jobs.addresses import ONE, find, fragment, new_key
 from aegis_web.jobs.models import Job
@@ -94,7 +94,7 @@ def why(job_id: int) -> Response:
         typed=typed or last_due(job, zone),
         error=error,
         answer=answer,
-        words=from_json(job.trigger).words() if not job.problem else None,
+        words=as_stored(job.trigger).words(),
     )
 
 

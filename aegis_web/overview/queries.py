@@ -13,7 +13,7 @@ from aegis_web.backups.off_site_status import OffSite, off_site_status
 from aegis_web.calendars.queries import blackouts_at
 from aegis_web.clock import EPOCH, utc_now
 from aegis_web.config import Settings
-from aegis_web.engine.triggers import from_json
+from aegis_web.engine.triggers import as_stored
 from aegis_web.extensions import db
 from aegis_web.jobs.models import Job, JobState, Origin
 from aegis_web.jobs.queries import problem_words
@@ -243,7 +243,7 @@ def upcoming(now: datetime, limit: int) -> tuple[Upcoming, ...]:
     blackouts = blackouts_at((row.calendar_id, row.next_run_at) for row in soon)
     found = []
     for row in soon:
-        trigger = from_json(row.trigger)
+        trigger = as_stored(row.trigger)
         times = trigger.count_between(now, now + SOON)
         skipped = blackouts.get((row.calendar_id, row.next_run_at))
         if row.skips:

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from aegis_web.clock import MICROSECOND
-from aegis_web.engine.triggers import from_json
+from aegis_web.engine.triggers import as_stored
 from aegis_web.jobs.models import Job, JobState
 from aegis_web.runs.models import REASON_SENTENCES, Reason, Run, RunStatus
 from aegis_web.runs.search import first_since
@@ -213,7 +213,7 @@ def passed_while_paused(session: Session, since: datetime, now: datetime) -> lis
     found = []
     for job in session.execute(query):
         after = max(job.next_run_at, since) - MICROSECOND
-        if times := from_json(job.trigger).count_between(after, now):
+        if times := as_stored(job.trigger).count_between(after, now):
             found.append(Unrun(job.id, job.name, "paused", PAUSED_NOW, times))
     return found
 
@@ -266,6 +266,6 @@ def coming(session: Session, now: datetime, until: datetime) -> list[Coming]:
     )
     found = []
     for job in session.execute(query):
-        later = from_json(job.trigger).count_between(max(job.next_run_at, now), until)
+        later = as_stored(job.trigger).count_between(max(job.next_run_at, now), until)
         found.append(Coming(job.id, job.name, job.next_run_at, 1 + later))
     return found

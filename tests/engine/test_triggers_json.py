@@ -106,7 +106,7 @@ def test_next_count_and_newest_agree(trigger: Trigger, data: dict[str, Any]) -> 
         ({"starts_at": "tomorrow"}, "starts_at", "ISO 8601"),
         ({"starts_at": 5}, "starts_at", "ISO 8601"),
         ({"ends_at": "2026-01-01T00:00:00"}, "ends_at", "with its zone"),
-        ({"end": "2026-01-01T00:00:00+00:00"}, "end", "no such value"),
+        ({"end": "2026-01-01T00:00:00+00:00"}, "end", "has no value"),
     ],
 )
 def test_it_refuses_values_that_cannot_be_used(
@@ -124,7 +124,7 @@ def test_it_names_what_is_missing(kind: str) -> None:
     for name in data.keys() - {"kind", "ends_at"}:
         with pytest.raises(Invalid) as refusal:
             from_json({key: value for key, value in data.items() if key != name})
-        assert "needs it" in refusal.value.errors[name]
+        assert f"needs “{name}”" in refusal.value.errors[name]
 
 
 def test_a_date_fires_once() -> None:
