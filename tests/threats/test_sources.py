@@ -36,6 +36,7 @@ ALLOWED = {
     ("aegis_web/backups/off_site.py", "== on sha256"): "the same",
     ("aegis_web/backups/proving.py", "== on sha256"): "the same",
     ("aegis_web/backups/rebuild.py", "SQL put together"): TABLES,
+    ("aegis_web/backups/uploads.py", "== on hexdigest"): "the same",
     ("aegis_web/discovery.py", "import_module of a variable"): "modules that a setting names",
     ("aegis_web/engine/pool/guardian.py", "import_module of a variable"): "sent by its own parent",
     ("aegis_web/engine/scheduler.py", "import_module of a variable"): "modules of a setting",
