@@ -6,7 +6,7 @@ import sys
 from flask import Flask
 from flask.helpers import get_debug_flag
 
-from aegis_web import create_app
+from aegis_web import cli, create_app
 from aegis_web.accounts.actions import ensure_admin_from_settings
 from aegis_web.backups.folder import sweep_at_start
 from aegis_web.config import Settings
@@ -16,6 +16,7 @@ from aegis_web.system import schema
 from aegis_web.system.log import log_to_stderr
 from aegis_web.system.queries import log_warnings
 
+MAKE_KEY = ["backups", "key"]  # the command with which a setting begins
 EX_CONFIG = 78  # sysexits.h: something in the configuration forbids the start
 
 
@@ -36,8 +37,17 @@ def serve() -> Flask:
 
 def for_command() -> Flask:
     """The application without an engine; `flask run --debug` is for those who develop it."""
+    if sys.argv[-2:] == MAKE_KEY:
+        return with_commands_alone()
     app = create_app()
     app.debug = get_debug_flag()
+    return app
+
+
+def with_commands_alone() -> Flask:
+    """What needs neither a setting nor a folder, and makes none."""
+    app = Flask("aegis_web")
+    cli.init_app(app)
     return app
 
 

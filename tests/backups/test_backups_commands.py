@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,11 +22,13 @@ from aegis_web.config import settings
 from aegis_web.config_values import sqlite_url
 from aegis_web.extensions import db, transaction
 from aegis_web.jobs.models import Job
-from aegis_web.keys import new_identity
+from aegis_web.keys import key_id, new_identity
 from aegis_web.runs.models import Run, RunStatus
 from tests.backups.conftest import add_backup_job, stored
 from tests.support.applications import MakeApp, make_admin
 from tests.support.buckets import Bucket
+from tests.support.environment import process_environment
+from tests.support.servers import ROOT
 
 KEY = new_identity()
 NIGHT = datetime(2026, 3, 10, 2, 0, tzinfo=UTC)
@@ -201,6 +205,15 @@ def test_a_place_that_fails_still_lists_what_is_here(app: Flask, bucket: Bucket)
     assert f"{name}  here  " in answer.output
     assert "There is no s3://copies" in answer.output
     assert run(app, "copy").exit_code == 1
+
+
+def test_making_a_key_needs_no_setting_and_makes_no_folder(tmp_path: Path) -> None:
+    env = process_environment(tmp_path / "none", AEGIS_BACKUP_KEYS="not one yet")
+    command = (sys.executable, "-m", "flask", "--app", "app", "backups", "key")
+    made = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=True)
+    assert made.stdout.startswith("AGE-SECRET-KEY-1")
+    assert made.stderr == f"# Its id is {key_id(made.stdout.strip())}, by which backups name it.\n"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_without_a_place_it_says_what_to_set(make_app: MakeApp, sqlite_database: str) -> None:
