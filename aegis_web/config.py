@@ -32,7 +32,7 @@ from pydantic_settings import (
 
 from aegis_web import config_values as values
 from aegis_web import keys
-from aegis_web.config_checks import check_together, warnings_about
+from aegis_web.config_checks import KEY_LEFT_OUT, check_together, warnings_about
 from aegis_web.errors import ConfigError
 from aegis_web.language import N_
 from aegis_web.throwaway import throwaway_database
@@ -280,12 +280,15 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         file = values.sqlite_path(checked.database_url)
         own = file.is_relative_to(folder)
         make_folder("AEGIS_DATA_DIR" if own else "DATABASE_URL", file.parent)
-    return checked.model_copy(
+    loaded = checked.model_copy(
         update={
             "secret_key": checked.secret_key or keys.secret_in(folder),
             "encryption_keys": checked.encryption_keys or (keys.key_in(folder),),
         }
     )
+    if keys.is_left_out(folder, loaded.encryption_keys):
+        loaded._warnings += (KEY_LEFT_OUT,)
+    return loaded
 
 
 def check_settings(env: Mapping[str, str] | None = None) -> Settings:

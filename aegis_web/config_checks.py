@@ -19,6 +19,11 @@ LOST_AT_RESTART = N_(
 UNUSED_DATABASE = N_(
     "DATABASE_URL is set but not used, because AEGIS_COMPONENTS=scheduler keeps nothing."
 )
+KEY_LEFT_OUT = N_(
+    "AEGIS_ENCRYPTION_KEYS is set, and the key in the file encryption_key of the data folder is "
+    "not among them: secrets that were encrypted with it cannot be read. Add what that file says "
+    "at the end of the setting, or delete the file if no secret needs it."
+)
 UNENCRYPTED = N_(
     "AEGIS_ALLOW_HTTP=1: passwords and sessions may travel unencrypted. "
     "Serve it by https and set AEGIS_PUBLIC_URL."

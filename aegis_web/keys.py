@@ -147,6 +147,14 @@ def key_in(folder: Path) -> str:
         raise ConfigError("AEGIS_ENCRYPTION_KEYS", str(path), cure) from None
 
 
+def is_left_out(folder: Path, given: tuple[str, ...]) -> bool:
+    """Whether `folder` keeps an encryption key that is none of those `given`."""
+    try:
+        return (folder / KEY_FILE).read_text().strip() not in given
+    except (OSError, UnicodeDecodeError):  # there is none, or none that could be used
+        return False
+
+
 def kept(path: Path, fresh: str) -> str:
     """What the file at `path` holds; where there is none, `fresh`, written for its owner only.
 

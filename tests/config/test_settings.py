@@ -9,6 +9,7 @@ from aegis_web import config_values
 from aegis_web.accounts.rights import ROLES
 from aegis_web.config import Settings, check_settings, load_settings
 from aegis_web.errors import ConfigError
+from aegis_web.keys import new_key
 from tests.support.environment import ENCRYPTION_KEY, SECRET_KEY, MakeSettings
 
 
@@ -342,6 +343,20 @@ def test_given_keys_and_postgresql_need_no_data_folder(tmp_path: Path) -> None:
 def test_checking_writes_nothing(tmp_path: Path) -> None:
     check_settings({"AEGIS_DATA_DIR": str(tmp_path / "data")})
     assert not (tmp_path / "data").exists()
+
+
+def test_a_key_of_the_data_folder_that_the_setting_leaves_out_is_told(tmp_path: Path) -> None:
+    env = {"AEGIS_DATA_DIR": str(tmp_path)}
+    (made,) = load_settings(env).encryption_keys
+    assert load_settings(env).warnings == ()
+    given = new_key()
+    other = load_settings({**env, "AEGIS_ENCRYPTION_KEYS": given})
+    assert other.encryption_keys == (given,)
+    assert ["secrets that were encrypted with it" in said for said in other.warnings] == [True]
+    assert made not in other.warnings[0]
+    assert load_settings({**env, "AEGIS_ENCRYPTION_KEYS": f"{given},{made}"}).warnings == ()
+    (tmp_path / "encryption_key").write_bytes(b"\xff")
+    assert load_settings({**env, "AEGIS_ENCRYPTION_KEYS": given}).warnings == ()
 
 
 def test_the_real_environment_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:

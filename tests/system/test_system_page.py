@@ -6,6 +6,7 @@ import re
 import sqlite3
 from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -15,6 +16,7 @@ from sqlalchemy import text
 from aegis_web.backups.models import Backup
 from aegis_web.clock import utc_now
 from aegis_web.extensions import transaction
+from aegis_web.keys import new_key
 from aegis_web.system.queries import log_warnings, tzdata_version
 from aegis_web.version import VERSION
 from tests.support.applications import Browser, MakeApp, signed_in
@@ -185,6 +187,18 @@ def test_the_log_warns_loudly_of_a_disk_that_is_emptied(
     log_warnings(app)
     lines = [record for record in caplog.records if "will be lost" in record.getMessage()]
     assert [record.levelno for record in lines] == [logging.WARNING]
+
+
+def test_a_key_that_another_has_replaced_is_said_in_one_line_and_on_the_page(
+    make_app: MakeApp, sqlite_database: str, data_dir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (data_dir / "encryption_key").write_text(new_key())
+    app = make_app(DATABASE_URL=sqlite_database)
+    log_warnings(app)
+    lines = [record for record in caplog.records if "cannot be read" in record.getMessage()]
+    assert [record.levelno for record in lines] == [logging.WARNING]
+    page = signed_in(app).get("/system").text
+    assert "the key in the file encryption_key of the data folder is not among them" in page
 
 
 def test_the_log_says_nothing_where_there_is_nothing_to_say(
