@@ -8,11 +8,13 @@ import logging
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
+from functools import reduce
+from operator import add
 from typing import Any
 
 import yaml
 from flask import current_app
-from sqlalchemy import Connection, RowMapping, inspect, select
+from sqlalchemy import Connection, RowMapping, Text, cast, func, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from aegis_web.backups.copies import Unusable, Watch
@@ -108,9 +110,14 @@ def written(things: Mapping[str, list[Thing]], watch: Watch) -> str:
             watch.step(number, len(found), f"{section} written as text")
             parts.append(("\n" if section == "jobs" else "") + as_yaml(thing))
             size += len(parts[-1])
-            if size > LARGEST // 4:  # each character may take four bytes
-                raise ValueError(f"it would have more than {LARGEST // 4:,} characters")
+            require_readable(size)
     return "".join(parts)
+
+
+def require_readable(size: int) -> None:
+    """Raises: ValueError where so many characters are nothing to read."""
+    if size > LARGEST // 4:  # each may take four bytes
+        raise ValueError(f"it would have more than {LARGEST // 4:,} characters")
 
 
 def with_head(body: str, name: str, made_at: datetime) -> bytes:
@@ -126,7 +133,7 @@ def things_in(connection: Connection, registry: Registry) -> dict[str, list[Thin
     jobs = [
         job_of(row, registry, calendars)
         for row in rows_of(connection, "jobs")
-        if row["deleted_at"] is None and row["origin"] != Origin.TRIAL
+        if row["origin"] != Origin.TRIAL
     ]
     tags = Counter(tag for job in jobs for tag in job["tags"])
     return {
@@ -144,15 +151,24 @@ def things_in(connection: Connection, registry: Registry) -> dict[str, list[Thin
 
 
 def rows_of(connection: Connection, name: str) -> list[RowMapping]:
-    """All rows of a table in the order of their keys; an older release may have fewer columns."""
+    """The rows of a table in the order of their keys, without those that count as deleted.
+
+    An older release may have fewer columns.
+    Raises: ValueError where they would fill the memory.
+    """
     found = inspect(connection)
     if name not in found.get_table_names():
         return []
     there = {column["name"] for column in found.get_columns(name)}
     table = Model.metadata.tables[name]
     columns = [column for column in table.columns if column.name in there]
-    rows = connection.execute(select(*columns).order_by(*table.primary_key.columns))
-    return list(rows.mappings())
+    lengths = [func.coalesce(func.length(cast(column, Text)), 0) for column in columns]
+    query, size = select(*columns), select(func.sum(reduce(add, lengths)))
+    if "deleted_at" in there:
+        alive = table.columns["deleted_at"].is_(None)
+        query, size = query.where(alive), size.where(alive)
+    require_readable(connection.scalar(size) or 0)
+    return list(connection.execute(query.order_by(*table.primary_key.columns)).mappings())
 
 
 def job_of(row: RowMapping, registry: Registry, calendars: Mapping[int, RowMapping]) -> Thing:

@@ -83,6 +83,7 @@ def test_copy_then_list_then_everything_is_lost_and_fetched(
     assert backup.made_at == stored(app)[0].made_at
     assert (folder_of(fresh) / name).read_bytes() == content
     assert json.loads((folder_of(fresh) / f"{name}.json").read_text())["file"] == name
+    assert (folder_of(fresh) / f"{name}.jobs.yaml.age").stat().st_size > 0
     with fresh.app_context():
         assert off_site_status(settings()).there == 1
         db.session.close()

@@ -246,12 +246,22 @@ def test_a_trigger_of_another_machine_has_no_words(app: Flask) -> None:
 def test_too_much_to_read_is_left_out(
     app: Flask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    add(app, "long", description="x" * 5000)
+    gone = add(app, "gone", description="x" * 9000)
+    with app.app_context():
+        delete_job(gone, ALICE)
+    for name in ("long", "longer"):
+        add(app, name, description="ä" * 1500)
+    said = "more than 4,000 characters"
     monkeypatch.setattr(jobs_text, "LARGEST", 16_000)
     with app.app_context():
-        backup = back_up(ALICE)
-    assert not file_of(app, backup).exists()
-    assert "more than 4,000 characters" in caplog.text
+        assert not file_of(app, back_up(ALICE)).exists()  # its rows alone fit, with names do not
+        assert caplog.text.count(said) == 1
+        monkeypatch.setattr(jobs_text, "as_yaml", None)  # with which nothing is written
+        add(app, "longest", description="x" * 3000)
+        assert not file_of(app, back_up(ALICE)).exists()
+        assert caplog.text.count(said) == 2
+        monkeypatch.undo()
+        assert file_of(app, back_up(ALICE)).exists()
 
 
 texts = st.text() | st.text("ab \n\t\r'\":#-\x85\u2028\u2029\ufeff\x00\ud800🦊", max_size=12)
