@@ -77,7 +77,7 @@ def backup_of(other: Flask, app: Flask) -> int:
     settings: Settings = other.extensions["aegis.settings"]
     file = Path(settings.backup_dir) / stored(other)[-1].file_name
     with app.app_context(), file.open("rb") as source:
-        return take_in(source, ALICE).id
+        return take_in(source, ALICE, made_at=None).id
 
 
 def add_node(app: Flask, name: str, beat_at: datetime = LAST_BEAT) -> int:
