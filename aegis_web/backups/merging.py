@@ -70,9 +70,10 @@ def lock(connection: Connection, places: Places) -> None:
     On SQLite the transaction has the write lock already.
     """
     if connection.dialect.name == "postgresql":
-        names = ("nodes", *REPLACED, *EMPTIED, *KEPT)  # a turn of the engine begins with its node
-        tables = ", ".join(f"{places.live}{name}" for name in names)
+        tables = ", ".join(f"{places.live}{name}" for name in (*REPLACED, *EMPTIED, *KEPT))
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
+        # First where a turn of the engine begins; who asks whether we are ready may read it.
+        connection.exec_driver_sql(f"LOCK TABLE {places.live}nodes IN SHARE ROW EXCLUSIVE MODE")
         connection.exec_driver_sql(f"LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE")
 
 

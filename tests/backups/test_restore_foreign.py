@@ -251,6 +251,8 @@ def test_a_process_that_starts_meanwhile_gets_a_number_of_its_own(app: Flask, ot
             if statement.startswith("INSERT INTO nodes") and "scratch" in statement:
                 starting.start()
                 with db.engines[None].connect() as looking:
+                    looking.exec_driver_sql("SET LOCAL lock_timeout = '2s'")
+                    looking.execute(select(Node)).all()  # as who asks whether all is well
                     wait_until(lambda: numbers or looking.exec_driver_sql(WAITING).scalar())
 
         event.listen(engine, "before_cursor_execute", notice)
