@@ -33,7 +33,7 @@ NO_PAGES = {  # for somebody who has signed in, without single sign-on and witho
     "accounts.choose_password", "accounts.confirm_by_single_sign_on", "accounts.confirm_connection",
     "accounts.connect", "accounts.forgotten", "accounts.second_step", "accounts.set_up",
     "accounts.set_up_link", "accounts.single_sign_on", "accounts.single_sign_on_back",
-    "backups.download", "backups.download_latest", "security.login", "static",
+    "backups.download", "backups.download_latest", "backups.text", "security.login", "static",
     "system.healthz", "system.readyz",
 }  # fmt: skip
 QUERIES = {
