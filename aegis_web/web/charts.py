@@ -67,14 +67,15 @@ class Sparkline:
     label: str
     width: float
     height: float = SPARK_HEIGHT
-    runs: str = ""  # number and title of each bar, for the script that makes it a link
+    runs: str = ""  # what spark.js makes links to them of: see `_told`
 
     @property
     def paths(self) -> list[tuple[str, str]]:
         """What to draw: a class, and the path of all bars that have it. Twenty bars are much."""
         found: dict[str, str] = {}
         for bar in self.bars:
-            found[bar.kind] = found.get(bar.kind, "") + outline(bar)
+            drawn = outline(bar) if bar.kind == "late" else stroke(bar)
+            found[bar.kind] = found.get(bar.kind, "") + drawn
             if bar.notch:
                 found["cut"] = found.get("cut", "") + f"M{bar.middle - 1:g} {bar.y + 1.2:g}h2v2h-2z"
         return sorted(found.items(), key=lambda kind: kind[0] == "cut")
@@ -129,6 +130,11 @@ class DurationChart:
     height: float = STRIP_HEIGHT
 
 
+def stroke(bar: Bar) -> str:
+    """A bar as one thick line up from the ground: half as long as its outline."""
+    return f"M{bar.middle:g} {SPARK_HEIGHT:g}v-{bar.height:g}"
+
+
 def outline(bar: Bar) -> str:
     """A bar as part of a path."""
     return f"M{bar.x:g} {bar.y:g}h{bar.width:g}v{bar.height:g}h-{bar.width:g}z"
@@ -146,23 +152,34 @@ def sparkline(runs: Sequence[SparkRun], slots: int = 20) -> Sparkline:
     offset = slots - len(shown)  # the newest is always at the right edge
     bars = tuple(_spark_bar(run, index + offset, longest) for index, run in enumerate(shown))
     counted = Counter(word_of(run.status) for run in shown)
-    told = "|".join(f"{run.id} {bar.title}" for run, bar in zip(shown, bars, strict=True))
-    return Sparkline(bars, _spark_label(counted), slots * BAR_STEP, runs=told)
+    return Sparkline(bars, _spark_label(counted), slots * BAR_STEP, runs=_told(shown))
+
+
+def _told(runs: Sequence[SparkRun]) -> str:
+    """What spark.js says of each run, column by column, as that packs best.
+
+    By how much each number is above the one before; how long they took; which of the words at the
+    end says what became of each.
+    """
+    steps = [run.id - last for last, run in zip([0, *(run.id for run in runs)], runs, strict=False)]
+    took = ["" if run.seconds is None else duration(run.seconds) for run in runs]
+    words = [LOOKS[word_of(run.status)].word for run in runs]
+    known = list(dict.fromkeys(words))
+    columns = (steps, took, map(known.index, words), known)
+    return "|".join(";".join(map(str, column)) for column in columns)
 
 
 def _spark_bar(run: SparkRun, slot: int, longest: float) -> Bar:
     x, kind = slot * BAR_STEP, kind_of(run.status)
-    word = LOOKS[word_of(run.status)].word
-    title = word if run.seconds is None else f"{word}, {duration(run.seconds)}"
     if kind == "late":
         top = SPARK_HEIGHT - HOLLOW_HEIGHT - 1
-        return Bar(x + 0.5, top, BAR_WIDTH - 1, HOLLOW_HEIGHT, kind, title)
+        return Bar(x + 0.5, top, BAR_WIDTH - 1, HOLLOW_HEIGHT, kind)
     if kind == "fail":
         height = SPARK_HEIGHT - FULL_HEIGHT_TOP
-        return Bar(x, FULL_HEIGHT_TOP, BAR_WIDTH, height, kind, title, notch=True)
+        return Bar(x, FULL_HEIGHT_TOP, BAR_WIDTH, height, kind, notch=True)
     room = SPARK_HEIGHT - SPARK_TOP - SPARK_LEAST
     height = round(SPARK_LEAST + room * (run.seconds or 0) / longest)  # whole: 600 on a page
-    return Bar(x, SPARK_HEIGHT - height, BAR_WIDTH, height, kind, title)
+    return Bar(x, SPARK_HEIGHT - height, BAR_WIDTH, height, kind)
 
 
 def _spark_label(counted: Mapping[str, int]) -> str:

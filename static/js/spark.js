@@ -1,18 +1,26 @@
 // A chart of a job's last runs is one link; pointer and arrow keys say to which of them it leads.
 const SLOTS = 20, STEP = 6; // as in web/charts.py
 
-const runs = (link) => link.dataset.runs.split("|").filter(Boolean);
+// Its columns: by how much each number is above the one before, how long the runs took, which of
+// the words at the end says what became of each.
+const runs = (link) => {
+  const [steps, took, kinds, words] = link.dataset.runs.split("|").map((column) => column.split(";"));
+  let id = 0;
+  return steps.map((step, at) => {
+    id += Number(step);
+    return { id, title: [words[kinds[at]], took[at]].filter(Boolean).join(", ") };
+  });
+};
 
 function aim(link, index) {
   const told = runs(link)[index];
   if (!told) return;
-  const [id, ...title] = told.split(" ");
   link.dataset.all ??= link.getAttribute("href");
   link.dataset.label ??= link.getAttribute("aria-label");
   link.dataset.at = index;
   link.style.setProperty("--at", `${(SLOTS - runs(link).length + index) * STEP}px`);
-  link.href = `/runs/${id}`;
-  link.title = _("Run {id}: {title}", { id, title: title.join(" ") });
+  link.href = `/runs/${told.id}`;
+  link.title = _("Run {id}: {title}", told);
   link.setAttribute("aria-label", link.title);
 }
 

@@ -1,5 +1,6 @@
 """The list of jobs: order, filters, pages, and the part that htmx asks for."""
 
+import random
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 import sqlalchemy
 from flask import Flask
 
+from aegis_web.clock import utc_now
 from aegis_web.database import WRITE
 from aegis_web.engine.ledger.finish import keep_results
 from aegis_web.extensions import db, transaction
@@ -24,6 +26,8 @@ from tests.jobs.conftest import (
     make_calendar,
     text_of,
 )
+from tests.runs.rows import add_runs as insert_runs
+from tests.runs.rows import run_values
 from tests.support.applications import Browser
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -232,6 +236,34 @@ def test_the_number_of_queries_does_not_grow_with_the_jobs(
     for number in range(12):
         add_runs(app, make_job(f"Job {number}", tags=(f"t{number}",)), *[RunStatus.SUCCEEDED] * 3)
     assert count() == few
+
+
+def test_fifty_rows_would_be_light(app: Flask, admin: Browser, make_job: MakeJob) -> None:
+    words = ("Export", "invoices", "Sync", "prices", "Rebuild", "the index", "Send", "reminders")
+
+    def name(number: int) -> str:
+        return f"{words[number % 8]} {words[number * 5 % 8]} {number}"
+
+    def sent() -> int:
+        answer = admin.get("/jobs?q=", headers={"Accept-Encoding": "gzip"})
+        assert answer.content_encoding == "gzip"
+        return len(answer.data)
+
+    chance, now = random.Random(7), utc_now()
+    jobs = [make_job(name(n), trigger=cron_trigger(f"{n} {n % 24} * * *")) for n in range(30)]
+    rows = []
+    for hours in range(20, 0, -1):
+        for job_id in chance.sample(jobs, 30):  # so that the numbers of a job's runs have gaps
+            at = now - timedelta(hours=hours, minutes=job_id)
+            end = at + timedelta(seconds=job_id * chance.uniform(0.9, 1.2))  # as long as usual
+            status = chance.choice([RunStatus.SUCCEEDED] * 19 + [RunStatus.FAILED])
+            rows.append(run_values(job_id, status, at, finished_at=end))
+    insert_runs(app, rows)
+    thirty = sent()
+    for job_id in jobs[10:]:
+        change(app, job_id, deleted_at=now)
+    each = (thirty - sent()) / 20
+    assert thirty + 20 * each < 16_000, f"{thirty} bytes for 30 jobs, {each:.0f} for a further one"
 
 
 def test_only_the_last_twenty_runs_are_drawn(app: Flask, make_job: MakeJob) -> None:

@@ -38,7 +38,7 @@ def test_bars_of_one_look_are_one_path_and_each_names_its_run() -> None:
     chart = sparkline(runs)
     assert [kind for kind, _ in chart.paths] == ["ok", "fail", "cut"]
     assert dict(chart.paths)["ok"].count("M") == 2
-    assert chart.runs == "7 Succeeded, 1.0 s|8 Failed, 2.0 s|9 Succeeded, 2.0 s"
+    assert chart.runs == "7;1;1|1.0 s;2.0 s;2.0 s|0;1;0|Succeeded;Failed"
 
 
 def test_the_sparkline_is_told_in_words() -> None:
