@@ -176,6 +176,7 @@ class Settings(BaseSettings):
     oidc_name: str | None = setting(
         "AEGIS_OIDC_NAME", None, "What people call the provider.", max_length=40
     )
+    passkeys: bool = setting("AEGIS_PASSKEYS", False, "Offer passkeys.")
     platform: str | None = Field(None, validation_alias=AliasChoices(*PLATFORMS))
 
     _warnings: tuple[str, ...] = PrivateAttr(default=())

@@ -61,6 +61,7 @@ def check_together(read: "Settings") -> None:
     check_off_site(read)
     check_administrator(read)
     check_single_sign_on(read)
+    check_passkeys(read)
 
 
 def check_addresses(read: "Settings") -> None:
@@ -121,6 +122,29 @@ def check_single_sign_on(read: "Settings") -> None:
     missing = [name for name, value in required.items() if not value]
     if missing and (len(missing) < len(required) or any(optional)):
         raise ConfigError(missing[0], "", f"single sign-on needs all of {', '.join(required)}")
+
+
+def check_passkeys(read: "Settings") -> None:
+    """Refuse an address to which browsers bind no passkey. Source: Web Authentication, 5.1.2."""
+    if not read.passkeys:
+        return
+    name = "AEGIS_PUBLIC_URL"
+    if not read.public_url:
+        raise ConfigError(
+            name,
+            "",
+            "passkeys are bound to the address that people type; set it, or AEGIS_PASSKEYS=0",
+        )
+    parts = urlsplit(read.public_url)
+    host = parts.hostname or ""
+    if parts.scheme != "https" and host != "localhost":
+        raise ConfigError(
+            name, read.public_url, "browsers offer passkeys on https:// alone, or http://localhost"
+        )
+    if not host.isascii() or ":" in host or host.replace(".", "").isdigit():
+        raise ConfigError(
+            name, read.public_url, "passkeys need a host name in ASCII, not the number of a machine"
+        )
 
 
 def warnings_about(read: "Settings", *, unused_database: bool) -> list[str]:

@@ -1,7 +1,7 @@
 """A fresh sign-in before what weighs much: who asks for it has proven a moment ago who they are.
 
 Confirming is signing in once more: by the password, and the second factor where the account has
-one, or by the provider of single sign-on. The session goes on under another key.
+one, by a passkey, or by the provider of single sign-on. The session goes on under another key.
 Source: OWASP Session Management Cheat Sheet; ASVS 5.0, 7.2.4 and 7.5.3.
 """
 
@@ -15,10 +15,12 @@ from aegis_web.accounts import single_sign_on
 from aegis_web.accounts.addresses import FIRST_PAGE, bp
 from aegis_web.accounts.forms import OwnPasswordForm
 from aegis_web.accounts.models import Account
+from aegis_web.accounts.passkeys import has_passkeys
 from aegis_web.accounts.second_factor import find_factor
 from aegis_web.accounts.second_factor_views import accept_second_factor, refusal
 from aegis_web.accounts.second_step import wanted
 from aegis_web.clock import utc_now
+from aegis_web.config import settings
 from aegis_web.errors import Invalid
 from aegis_web.extensions import db
 from aegis_web.web.pages import go_to, is_program, render
@@ -59,13 +61,20 @@ def confirm() -> Response:
             login_user(account, authn_via=["password", "second factor"] if factor else ["password"])
             db.session.commit()
             return go_to(wanted() or FIRST_PAGE)
+    return confirm_page(form, errors)
+
+
+def confirm_page(form: OwnPasswordForm, errors: dict[str, str]) -> Response:
+    """The page that asks; after a POST it has refused something."""
+    account = cast(Account, current_user._get_current_object())
     response = render(
         "accounts/confirm.html",
         status=refusal() if request.method == "POST" else 200,
         form=form,
         errors=errors,
         account=account,
-        factor=factor,
+        factor=find_factor(account.id),
+        by_passkey=settings().passkeys and has_passkeys(account.id),
         sign_on=single_sign_on.card(account),
         minutes=FRESH // timedelta(minutes=1),
         wanted=wanted(),

@@ -33,6 +33,7 @@ LINK_ROUTES = frozenset({"accounts.choose_password"})  # the address itself is t
 FORGOTTEN_ROUTES = frozenset({"accounts.forgotten", "accounts.mail_link"})
 STEP_ROUTES = frozenset({"accounts.second_step"})  # nothing without the password before it
 SIGN_ON_ROUTES = frozenset({"accounts.single_sign_on", "accounts.single_sign_on_back"})
+PASSKEY_ROUTES = frozenset({"accounts.passkey_challenge", "accounts.sign_in_by_passkey"})
 UPLOAD_ROUTES = frozenset({"backups.upload"})  # their bodies may be large
 SPARE_BYTES = 64 * 1024 * 1024  # of the disk, which an upload leaves free
 FEED_ROUTES = frozenset({"feeds.calendar"})  # the address itself is the secret; read only
@@ -44,6 +45,7 @@ OPEN_ROUTES = (
     | STEP_ROUTES
     | HEALTH_ROUTES
     | SIGN_ON_ROUTES
+    | PASSKEY_ROUTES
     | FEED_ROUTES
 )
 

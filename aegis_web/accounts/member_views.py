@@ -10,6 +10,7 @@ from aegis_web.accounts.agents import device
 from aegis_web.accounts.forms import ChoosePasswordForm, show_errors, wait_for
 from aegis_web.accounts.mails import mail_forgotten_later, mail_invitation
 from aegis_web.accounts.members import account_of_link, choose_password, find_account
+from aegis_web.accounts.passkeys import passkeys_of
 from aegis_web.accounts.rights import ROLE_HELP, ROLE_WORDS
 from aegis_web.accounts.second_factor import find_factor
 from aegis_web.accounts.second_step import ask_for_second_step
@@ -166,6 +167,7 @@ def account_page(
         errors=errors or {},
         link=link,
         second_factor=find_factor(account_id),
+        passkeys=passkeys_of(account_id) if settings().passkeys else None,
         sign_on=card(account),
         own=account_id == current_user.id,
         typed=request.form,

@@ -3,7 +3,15 @@
 from datetime import datetime
 
 from flask_security import AsaList, RoleMixin, UserMixin
-from sqlalchemy import BigInteger, Column, ForeignKey, String, Table, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    LargeBinary,
+    String,
+    Table,
+    UniqueConstraint,
+)
 from sqlalchemy.ext.mutable import MutableList
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -148,6 +156,33 @@ class RecoveryCode(Model):
         ForeignKey("accounts.id", ondelete="CASCADE"), index=True
     )
     code_sha256: Mapped[str] = mapped_column(String(64), unique=True)
+
+
+class Passkey(Model):
+    """A key pair of which a device of the account's person has the private half."""
+
+    __tablename__ = "passkeys"
+
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    account_id: Mapped[int] = mapped_column(
+        ForeignKey("accounts.id", ondelete="CASCADE"), index=True
+    )
+    credential_id: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    public_key: Mapped[bytes] = mapped_column(LargeBinary)  # as COSE
+    user_handle: Mapped[str] = mapped_column(String(64))  # random; what devices call the account
+    counter: Mapped[int] = mapped_column(BigInteger)  # of its signatures; 0: it does not count
+    name: Mapped[str] = mapped_column(String(100))
+    made_at: Mapped[datetime] = mapped_column(Instant)
+    used_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class UsedChallenge(Model):
+    """A challenge that a passkey has answered, kept until it would be too old anyway."""
+
+    __tablename__ = "used_challenges"
+
+    challenge_sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    used_at: Mapped[datetime] = mapped_column(Instant)
 
 
 class SetupLink(Model):

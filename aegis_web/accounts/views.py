@@ -6,11 +6,13 @@ from flask_security import current_user, login_user, logout_user
 from aegis_web.accounts import actions, single_sign_on
 from aegis_web.accounts import fresh as _fresh  # noqa: F401  (its route)
 from aegis_web.accounts import member_views as _member_views  # noqa: F401  (its routes)
+from aegis_web.accounts import passkey_views as _passkey_views  # noqa: F401  (its routes)
 from aegis_web.accounts import second_factor_views as _second_factor_views  # noqa: F401
 from aegis_web.accounts.actions import LINK_IS_DEAD, create_first_admin
 from aegis_web.accounts.addresses import FIRST_PAGE, ID, bp
 from aegis_web.accounts.agents import device
 from aegis_web.accounts.forms import SetUpForm, show_errors
+from aegis_web.accounts.passkeys import passkeys_of
 from aegis_web.accounts.preferences import LABELS
 from aegis_web.accounts.queries import administrator_exists, setup_link_works
 from aegis_web.accounts.rights import ROLE_WORDS
@@ -76,6 +78,7 @@ def own_page(errors: dict[str, str], status: int = 200) -> Response:
         device=device,
         role_words=ROLE_WORDS,
         second_factor=find_factor(current_user.id),
+        passkeys=passkeys_of(current_user.id) if settings().passkeys else None,
     )
 
 

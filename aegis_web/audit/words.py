@@ -23,6 +23,7 @@ LOOKS = {
 }
 VERBS = {  # of the things that have no words of their own above
     "acknowledge": ("check", N_("Acknowledged")),
+    "add_passkey": ("key", N_("Passkey added")),
     "change": ("edit", N_("Changed")),
     "change_password": ("key", N_("Password changed")),
     "change_preferences": ("settings", N_("Preferences changed")),
@@ -44,6 +45,9 @@ VERBS = {  # of the things that have no words of their own above
     "pause": ("paused", N_("Paused")),
     "prune": ("trash", N_("Old ones removed")),
     "prove": ("check", N_("Proof tried")),
+    "refuse_passkey": ("warn", N_("Passkey refused: perhaps a copy")),
+    "remove_passkey": ("key", N_("Passkey removed")),
+    "remove_passkeys": ("key", N_("Passkeys removed")),
     "reopen": ("history", N_("Reopened")),
     "restore": ("history", N_("Brought back")),
     "resume": ("play", N_("Resumed")),

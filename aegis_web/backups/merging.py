@@ -39,6 +39,7 @@ KEPT = (  # parents first; on an empty machine they are replaced too
     "password_links",
     "second_factors",
     "recovery_codes",
+    "passkeys",
     "tokens",
     "feeds",
     "saved_views",
@@ -51,6 +52,7 @@ OWN = (
     "nodes",  # those of another history join them, under other numbers
     "setup_links",
     "sign_in_attempts",
+    "used_challenges",
 )  # of this machine, always
 LOCK_SECONDS = 60  # how long somebody else may hold a table before a restore is given up
 OF_RUNS = ("attempts", "run_details", "run_logs")

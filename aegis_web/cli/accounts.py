@@ -7,7 +7,7 @@ import click
 from flask import current_app
 from flask.cli import AppGroup
 
-from aegis_web.accounts import members, second_factor
+from aegis_web.accounts import members, passkeys, second_factor
 from aegis_web.accounts.actions import checked_password
 from aegis_web.accounts.rights import ROLES
 from aegis_web.audit.models import Actor
@@ -74,6 +74,18 @@ def turn_off_second_factor(email: str) -> None:
     except AegisError as error:
         fail(error)
     click.echo(f"The second factor of {account.email} is off. The sessions have ended.")
+
+
+@group.command("remove-passkeys")
+@click.argument("email")
+def remove_passkeys(email: str) -> None:
+    """Let no passkey open the account of EMAIL any more, as where a device was stolen."""
+    try:
+        account = members.find_account_of(email)
+        removed = passkeys.remove_all(COMMAND_LINE, account.id)
+    except AegisError as error:
+        fail(error)
+    click.echo(f"Passkeys of {account.email} removed: {removed}. The sessions have ended.")
 
 
 def show_link(path: str) -> None:

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
-from aegis_web.accounts.guard import FORGOTTEN_ROUTES, OPEN_ROUTES, SIGN_ON_ROUTES
+from aegis_web.accounts.guard import FORGOTTEN_ROUTES, OPEN_ROUTES, PASSKEY_ROUTES, SIGN_ON_ROUTES
 from aegis_web.accounts.models import Account
 from aegis_web.clock import utc_now
 from tests.support.applications import EMAIL, PASSWORD, MakeApp
@@ -67,6 +67,8 @@ def test_the_listed_routes_are_these() -> None:
         "accounts.forgotten",
         "accounts.mail_link",
         "accounts.second_step",
+        "accounts.passkey_challenge",
+        "accounts.sign_in_by_passkey",
         "accounts.single_sign_on",
         "accounts.single_sign_on_back",
         "static",
@@ -83,7 +85,8 @@ def test_before_set_up_strangers_reach_only_set_up_and_health(app: Flask) -> Non
         if answer.headers.get("Location") != "/set-up":
             reached.add(rule.endpoint)
     in_need_of_accounts = {"security.login", "accounts.second_step", "feeds.calendar"}
-    assert reached == OPEN_ROUTES - FORGOTTEN_ROUTES - SIGN_ON_ROUTES - in_need_of_accounts
+    in_need_of_accounts |= FORGOTTEN_ROUTES | SIGN_ON_ROUTES | PASSKEY_ROUTES
+    assert reached == OPEN_ROUTES - in_need_of_accounts
 
 
 def test_flask_security_adds_three_routes_and_no_commands(app: Flask) -> None:
