@@ -26,7 +26,7 @@ from aegis_web.accounts.authenticators import (
 from aegis_web.accounts.forms import OwnPasswordForm, SignInForm, wait_before_trying
 from aegis_web.accounts.fresh import ask_for_fresh_sign_in, confirm_page
 from aegis_web.accounts.models import Account, Passkey
-from aegis_web.accounts.passkeys import CHALLENGE_LIFE, NO_PASSWORD, OPENS_NOTHING, TOO_LATE, opens
+from aegis_web.accounts.passkeys import CHALLENGE_LIFE, OPENS_NOTHING, TOO_LATE, opens
 from aegis_web.accounts.second_factor_views import refusal
 from aegis_web.accounts.second_step import MARK, wanted
 from aegis_web.accounts.session import current_actor, number_of_session, web_session
@@ -57,8 +57,7 @@ def offered() -> bool:
 def new_passkey() -> Response:
     """Add a passkey to one's own account, for who has just proven who they are."""
     require_passkeys()
-    if not opens(current_user):
-        raise Conflict(_(NO_PASSWORD))
+    passkeys.require_room(db.session, current_user)
     if asked := ask_for_fresh_sign_in(url_for("accounts.new_passkey")):
         return asked
     errors: dict[str, str] = {}

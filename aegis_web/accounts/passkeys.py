@@ -74,6 +74,14 @@ def opens(account: Account) -> bool:
     return account.active and account.password is not None
 
 
+def require_room(session: Session, account: Account) -> None:
+    """Raises: Conflict where an account has no password, or too many passkeys for another."""
+    if not opens(account):
+        raise Conflict(_(NO_PASSWORD))
+    if count(session, account.id) >= MOST:
+        raise Conflict(_("An account has at most %(most)s passkeys. Remove one first.", most=MOST))
+
+
 def handle_for(account_id: int) -> str:
     """What devices call an account: what they call it already, else something random."""
     wanted = select(Passkey.user_handle).where(Passkey.account_id == account_id).limit(1)
@@ -99,13 +107,8 @@ def add(actor: Actor, challenge: str, name: str, handle: str, key: NewKey, numbe
     try:
         with transaction() as session:
             account = locked_account(session, account_id)
-            if not opens(account):
-                raise Conflict(_(NO_PASSWORD))
+            require_room(session, account)
             spend(session, challenge)
-            if count(session, account_id) >= MOST:
-                raise Conflict(
-                    _("An account has at most %(most)s passkeys. Remove one first.", most=MOST)
-                )
             session.add(
                 Passkey(
                     account_id=account_id,

@@ -9,6 +9,7 @@ const toBytes = (text) =>
 const idsToBytes = (list) => (list ?? []).map((one) => ({ ...one, id: toBytes(one.id) }));
 
 async function make(options) {
+  if (performance.now() > options.timeout) throw new Error("too late: the device would keep what the server refuses");
   const publicKey = { ...options, challenge: toBytes(options.challenge) };
   publicKey.user = { ...options.user, id: toBytes(options.user.id) };
   publicKey.excludeCredentials = idsToBytes(options.excludeCredentials);

@@ -139,6 +139,9 @@ def test_what_goes_wrong_is_said_on_the_page(address: str, app: Flask, open_page
     page = open_page()
     device = Device(page)
     sign_in(page, address, "/account/passkeys/new")
+    for name in ("", "  "):
+        add(page, name)
+        assert device.credentials() == []  # else the device would keep what the server refuses
     device.verifies(False)
     add(page, "Phone")
     problem = page.get_by_role("alert")
