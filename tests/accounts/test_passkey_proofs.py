@@ -216,6 +216,13 @@ def test_what_is_no_answer_is_refused_in_words(
     assert (len(kept(app)), len(audited(app))) == (1, before)
 
 
+def test_an_answer_with_much_else_in_it_is_refused(app: Flask, device: Device) -> None:
+    client = app.test_client()
+    for size, status in ((LONGEST_ANSWER, 422), (LONGEST_ANSWER // 2, 303)):
+        answer = json.loads(device.sign(challenge(client)))
+        assert send(client, json.dumps(answer | {"x": "x" * size})).status_code == status
+
+
 def test_an_answer_that_is_cut_anywhere_is_refused(
     app: Flask, admin: Browser, device: Device, clock: Clock
 ) -> None:

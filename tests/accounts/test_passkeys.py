@@ -98,6 +98,24 @@ def test_a_passkey_signs_in_without_e_mail_password_and_code(
     assert client.post(SIGN_IN, data=token).headers["Location"] == "/"  # signed in already
 
 
+def test_it_does_so_on_both_databases(any_app: Flask) -> None:
+    device = Device()
+    add(signed_in(any_app), device)
+    for _ in range(2):
+        assert enter(any_app, device).status_code == 303
+    assert kept(any_app)[0].counter == device.counter == 3
+
+
+def test_who_is_refused_keeps_the_way_to_the_page(app: Flask, device: Device) -> None:
+    client = app.test_client()
+    wrong = send(client, Device().sign(challenge(client)), next="/jobs?a=b")
+    assert refused(wrong, "opens no account")
+    assert wrong.text.count('name="next" value="/jobs?a=b"') == 2
+    client.environ_base["HTTP_ACCEPT_LANGUAGE"] = "de"
+    wrong = send(client, Device().sign(challenge(client)))
+    assert refused(wrong, "Dieser Passkey öffnet hier kein Konto.")
+
+
 def test_it_leads_nowhere_else(app: Flask, device: Device) -> None:
     for elsewhere in ("//evil.example", "https://evil.example", "/\\evil"):
         client = app.test_client()
@@ -219,6 +237,8 @@ def test_who_is_at_the_second_step_may_take_a_passkey_instead(
     done = send(client, device.sign(challenge(client)), next="/jobs")
     assert done.headers["Location"] == "/jobs"
     assert client.get(there).headers["Location"] == "/"
+    with client.session_transaction() as session:
+        assert "second_step" not in session
 
 
 def test_a_link_for_a_new_password_leaves_passkeys_as_they_are(

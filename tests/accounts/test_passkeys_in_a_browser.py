@@ -175,6 +175,19 @@ def test_what_goes_wrong_is_said_on_the_page(address: str, app: Flask, open_page
     expect(page).to_have_url(f"{address}/")
 
 
+def test_a_page_that_is_too_old_leaves_nothing_on_the_device(
+    address: str, open_page: OpenPage
+) -> None:
+    page = open_page()
+    device = Device(page)
+    page.clock.install()
+    sign_in(page, address, "/account/passkeys/new")
+    page.clock.fast_forward("05:01")
+    add(page, "Phone")
+    expect(page.get_by_role("alert")).to_contain_text("Load the page again")
+    assert device.credentials() == []
+
+
 def test_at_another_address_the_browser_refuses_in_words(
     address: str, port: int, open_page: OpenPage
 ) -> None:
