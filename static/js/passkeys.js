@@ -33,7 +33,7 @@ function asJson({ id, rawId, type, response }) {
 }
 
 function explain(error) {
-  if (error.name === "NotAllowedError") return _("Nothing was done: it was cancelled, took too long, or this device has no passkey for here.");
+  if (error.name === "NotAllowedError") return _("Nothing was done: it was cancelled, took too long, or this device has no passkey for this site.");
   if (error.name === "InvalidStateError") return _("This device has a passkey of this account already.");
   if (error.name === "SecurityError") return _("Passkeys do not work at this address. Use the one that your administrator gave you.");
   return _("The browser could not ask for a passkey. Load the page again, or sign in with your password.");
