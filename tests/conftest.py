@@ -21,6 +21,7 @@ if "XDG_RUNTIME_DIR" not in os.environ:  # the PostgreSQL of the tests keeps a l
 
 pytest_plugins = [
     "tests.support.essential",
+    "tests.support.order",
     "tests.support.environment",
     "tests.support.databases",
     "tests.support.applications",
