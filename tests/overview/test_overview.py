@@ -18,6 +18,7 @@ from aegis_web.runs.models import Kind, Reason, RunCount, RunStatus
 from aegis_web.system.models import Node
 from tests.runs.rows import add_job, add_manual_run, add_run
 from tests.support.applications import Browser, signed_in
+from tests.support.browsers import OpenPage
 
 FRAGMENT = {"HX-Request": "true", "HX-Request-Type": "partial"}
 
@@ -282,6 +283,15 @@ def test_it_sums_up_the_last_24_hours_from_the_counts(app: Flask, admin: Browser
     assert "/runs?status=skipped&amp;period=24h" in day or (
         "/runs?period=24h&amp;status=skipped" in day
     )
+
+
+@pytest.mark.browser
+def test_the_numbers_stand_level_with_their_badges(app: Flask, open_signed_in: OpenPage) -> None:
+    counts(app, add_job(app), 1, succeeded=923)
+    total = open_signed_in("/").locator(".ag-day-totals a").first
+    boxes = total.evaluate("(a) => [...a.children].map((e) => e.getBoundingClientRect().toJSON())")
+    middles = [box["y"] + box["height"] / 2 for box in boxes]
+    assert max(middles) - min(middles) < 1
 
 
 def test_rows_of_runs_are_not_counted_for_it(app: Flask, admin: Browser) -> None:

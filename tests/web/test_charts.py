@@ -2,10 +2,10 @@
 
 from datetime import timedelta
 
-from flask import Flask
+from flask import Flask, render_template_string
 
 from aegis_web.runs.models import RunStatus
-from aegis_web.web.charts import HourCounts, SparkRun, hour_strip, sparkline
+from aegis_web.web.charts import HeatValue, HourCounts, SparkRun, heat_map, hour_strip, sparkline
 from tests.web.app import NOW
 
 
@@ -76,3 +76,13 @@ def test_each_hour_and_the_whole_are_told_in_words(app: Flask) -> None:
 def test_an_empty_strip_is_drawn(app: Flask) -> None:
     with app.test_request_context():
         assert hour_strip([]).label == "Runs of the last 0 hours: none"
+
+
+def test_the_key_of_a_heat_map_names_each_bound_once(app: Flask) -> None:
+    hours = {hour: HeatValue(value, "") for hour, value in enumerate((1, 1, 2, 3))}
+    chart = heat_map([("Mon", hours)], "Starts")
+    macro = '{% from "macros/charts.html" import heat_map %}{{ heat_map(chart, "Starts") }}'
+    with app.test_request_context():
+        key = render_template_string(macro, chart=chart).partition("ag-legend")[2]
+    assert len(set(chart.bounds)) < len(chart.bounds)
+    assert key.count("<span>") == len(set(chart.bounds))
