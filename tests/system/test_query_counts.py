@@ -29,12 +29,12 @@ from tests.support.applications import Browser, make_admin
 FEW, MANY = 1, 60
 PART = {"HX-Request": "true", "HX-Request-Type": "partial"}
 STREAMS = {"live.everything", "live.job", "live.run"}  # they do not end
-NO_PAGES = {  # for somebody who has signed in, without single sign-on and without a file
+NO_PAGES = {  # for who has signed in; without single sign-on, passkeys and a file
     "accounts.choose_password", "accounts.confirm_by_single_sign_on", "accounts.confirm_connection",
-    "accounts.connect", "accounts.forgotten", "accounts.second_step", "accounts.set_up",
-    "accounts.set_up_link", "accounts.single_sign_on", "accounts.single_sign_on_back",
-    "backups.download", "backups.download_latest", "backups.text", "security.login", "static",
-    "system.healthz", "system.readyz",
+    "accounts.connect", "accounts.forgotten", "accounts.new_passkey", "accounts.second_step",
+    "accounts.set_up", "accounts.set_up_link", "accounts.single_sign_on",
+    "accounts.single_sign_on_back", "backups.download", "backups.download_latest", "backups.text",
+    "security.login", "static", "system.healthz", "system.readyz",
 }  # fmt: skip
 QUERIES = {
     "jobs.bulk_ask": "?verb=pause&job=" + "&job=".join(str(n) for n in range(1, 200)),
