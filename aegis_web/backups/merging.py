@@ -163,11 +163,10 @@ def set_aside(connection: Connection, places: Places) -> None:
     """Keep what is newer than the backup in temporary tables."""
     live, scratch = places.live, places.scratch
     asides = {
-        # Numbers only rise, so what is newer than all of the backup is a range.
+        # Not a range of numbers: on PostgreSQL a lower one may be committed after a higher one.
         "newer_runs": f"""
-            SELECT * FROM {live}runs
-            WHERE id > (SELECT coalesce(max(id), 0) FROM {scratch}runs)
-               OR id IN (SELECT id FROM {scratch}runs WHERE status < 2)
+            SELECT * FROM {live}runs l WHERE NOT EXISTS (
+                SELECT 1 FROM {scratch}runs s WHERE s.id = l.id AND s.status >= 2)
         """,
         **{
             f"newer_{name}": f"""

@@ -6,7 +6,7 @@ from threading import Event, Thread
 
 import pytest
 from flask import Flask
-from sqlalchemy import Connection, event, select
+from sqlalchemy import Connection, event, insert, select, text
 
 from aegis_web.accounts.models import Account
 from aegis_web.backups.copies import Watch
@@ -28,6 +28,7 @@ from tests.backups.test_restore import (
     app,
     backed_up,
     bring_back,
+    ids_of,
     jobs_of,
     unexplained,
 )
@@ -126,3 +127,20 @@ def test_a_machine_without_anything_needs_no_safety(machine: Flask) -> None:
     backup_id = backed_up(machine)
     assert bring_back(machine, backup_id).safety is None
     assert len(stored(machine)) == 1
+
+
+@pytest.mark.parametrize("machine", ["postgresql"], indirect=True)
+@pytest.mark.postgresql
+def test_a_run_that_is_committed_after_one_of_a_higher_number_stays(app: Flask) -> None:
+    job_id = add_job(app, "kept")
+    with app.app_context(), db.engines[WRITE].begin() as late:
+        late.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+        values = {"job_id": job_id, "kind": Kind.MANUAL, "status": RunStatus.SUCCEEDED}
+        first = late.execute(insert(Run).values(**values, queued_at=utc_now()).returning(Run.id))
+        number = first.scalar_one()
+        assert add_run(app, job_id, RunStatus.SUCCEEDED) > number
+        backup_id = backed_up(app)
+
+    assert bring_back(app, backup_id).merged_runs == 1
+
+    assert number in ids_of(app)
