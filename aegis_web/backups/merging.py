@@ -107,16 +107,24 @@ def replace_rows(connection: Connection, places: Places, empty: bool) -> int | N
 
 
 def are_related(connection: Connection, places: Places) -> bool:
-    """Whether the backup's jobs are those that are there: each number that both have is one job.
+    """Whether what is there has grown from the backup: each number that both have is one job, and
+    one run.
 
-    Jobs are never taken out of the table, so a history that has grown from the backup has them.
+    Jobs are never taken out of the table, so such a history has them. A copy of this installation
+    that went its own way has the same jobs and other runs under the same numbers.
     """
     same = f"""
         SELECT count(*), sum(CASE WHEN l.created_at = s.created_at THEN 1 ELSE 0 END)
         FROM {places.live}jobs l JOIN {places.scratch}jobs s ON s.id = l.id
     """
     shared, equal = connection.exec_driver_sql(same).one()
-    return bool(shared and shared == equal)
+    if not shared or shared != equal:
+        return False
+    other = f"""
+        SELECT 1 FROM {places.live}runs l JOIN {places.scratch}runs s ON s.id = l.id
+        WHERE l.job_id <> s.job_id OR l.queued_at <> s.queued_at LIMIT 1
+    """
+    return connection.exec_driver_sql(other).first() is None
 
 
 def join_nodes(connection: Connection, places: Places) -> int:

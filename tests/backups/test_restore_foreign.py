@@ -19,7 +19,9 @@ from aegis_web.config import Settings
 from aegis_web.config_values import sqlite_url
 from aegis_web.database import WRITE, Model
 from aegis_web.engine import ledger
+from aegis_web.engine.triggers import from_json
 from aegis_web.extensions import db, transaction
+from aegis_web.jobs.models import Job
 from aegis_web.registry import service
 from aegis_web.runs.models import FormerAttempt, Reason, RunDetails, RunLog, RunStatus
 from aegis_web.system.models import Node
@@ -31,9 +33,11 @@ from tests.backups.test_restore import (
     app,
     backed_up,
     bring_back,
+    ids_of,
     jobs_of,
     run_of,
     settle_until,
+    unexplained,
 )
 from tests.backups.test_restore_meanwhile import WAITING
 from tests.engine.conftest import EngineNode
@@ -230,6 +234,26 @@ def test_what_a_process_has_in_hand_goes_on_where_it_is_of_this_history(app: Fla
     with app.app_context():
         assert db.session.get(RunDetails, run_id).result == '"late result"'
         db.session.close()
+
+
+def test_a_copy_of_this_installation_that_went_its_own_way_is_another(
+    app: Flask, other: Flask
+) -> None:
+    job_id = add_job(app, "kept", hours=9)
+    settle_until(app, job_id, 6)
+    bring_back(other, backup_of(app, other))  # nobody has an account there: all of it comes
+    with other.app_context(), transaction() as session:  # as if that had been three hours ago
+        job = session.get_one(Job, job_id)
+        job.next_run_at = from_json(job.trigger).next_after(utc_now() - timedelta(hours=3))
+    theirs = add_run(other, job_id, RunStatus.FAILED, finished_at=utc_now())
+    settle_until(app, job_id, 1.5)
+    assert theirs in ids_of(app)  # and there it is another run
+
+    done = bring_back(other, backup_of(app, other))
+
+    assert done.merged_runs == 0
+    assert run_of(other, theirs).status == RunStatus.SKIPPED
+    assert unexplained(other) == {"kept": 0}
 
 
 @pytest.mark.parametrize("machine", ["postgresql"], indirect=True)
