@@ -25,13 +25,13 @@ from aegis_web.engine.versions import keep_version
 from aegis_web.errors import AegisError, Invalid
 from aegis_web.extensions import transaction
 from aegis_web.jobs.models import Job, JobSkip, JobState, JobVersion, Origin
-from aegis_web.registry import Registry
+from aegis_web.registry import Registry, ServiceFunction
 from aegis_web.runs.models import Kind, Reason, RunStatus
 from aegis_web.vault import Vault
 
 REASON = "A backup was restored"  # why a job is paused
 ENABLED_AT_ONCE = 200  # jobs in one transaction
-OWN = "aegis_web.services."
+OWN = ("aegis_web.services.", "Upkeep")  # where the functions of the product's own jobs are
 
 
 class Place(NamedTuple):
@@ -170,15 +170,24 @@ def go_on(job: Job, place: Place | None, now: datetime) -> None:
 def pause(job: Job, registry: Registry) -> bool:
     """Pause a job until somebody has looked; whether it is.
 
-    What the product itself declares goes on: nobody should be without backups from here on.
+    The product's own upkeep goes on: nobody should be without backups from here on.
     """
-    function = registry.find(job.service)
-    own = job.origin == Origin.CODE and function is not None and function.module.startswith(OWN)
+    own = job.origin == Origin.CODE and is_upkeep(registry.find(job.service))
     waits = job.state == JobState.PAUSED and job.pause_until is None
     if own or waits or job.state == JobState.FINISHED:
         return False
     job.state, job.pause_reason, job.pause_until = JobState.PAUSED, REASON, None
     return True
+
+
+def is_upkeep(function: ServiceFunction | None) -> bool:
+    """Whether a function serves the product itself, unlike a built-in one of general use."""
+    module, category = OWN
+    return (
+        function is not None
+        and function.module.startswith(module)
+        and function.category == category
+    )
 
 
 def problem_of(job: Job, tools: Tools) -> str | None:

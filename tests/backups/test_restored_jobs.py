@@ -1,18 +1,23 @@
 """What a restore makes of each job: deleted with all its rows, paused, or broken."""
 
 from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
 
+import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from aegis_web.backups.gaps import REASON
+from aegis_web.backups.gaps import REASON, is_upkeep
 from aegis_web.clock import utc_now
 from aegis_web.engine import changes
 from aegis_web.engine.triggers import from_json
 from aegis_web.extensions import db, transaction
-from aegis_web.jobs.models import Job, JobState
+from aegis_web.jobs.models import Job, JobState, Origin
 from aegis_web.ledger.queries import Account, account_of
+from aegis_web.registry import ServiceFunction
 from aegis_web.runs.models import Kind, Reason, Run, RunStatus
+from aegis_web.schedule import declare
 from tests.backups.test_restore import (
     ALICE,
     add_job,
@@ -104,6 +109,25 @@ def test_a_pause_with_an_end_does_not_end_by_itself_after_a_restore(app: Flask) 
     with app.app_context(), transaction() as session:
         assert changes.resume_ended(session, app.extensions["aegis.registry"], 50) == 0
     assert jobs_of(app)["rests"].state == JobState.PAUSED
+
+
+@pytest.mark.parametrize(("service", "goes_on"), [("check_ledger", True), ("http_request", False)])
+def test_only_the_products_own_upkeep_goes_on(app: Flask, service: str, goes_on: bool) -> None:
+    add_job(app, "in code", service=service, arguments={}, origin=Origin.CODE)
+    add_job(app, "by hand", service=service, arguments={})
+    bring_back(app, backed_up(app))
+    states = {name: job.state for name, job in jobs_of(app).items()}
+    in_code = JobState.ACTIVE if goes_on else JobState.PAUSED
+    assert states == {"in code": in_code, "by hand": JobState.PAUSED}
+
+
+def test_all_that_the_product_declares_is_upkeep(make_app: MakeApp, sqlite_database: str) -> None:
+    app = make_app(DATABASE_URL=sqlite_database, AEGIS_BACKUP_OFF_SITE="file:///tmp")
+    declared: list[Any] = []
+    with app.app_context():
+        declare(SimpleNamespace(add_job=lambda function, **_: declared.append(function)))
+    assert len(declared) > 5
+    assert all(map(is_upkeep, map(ServiceFunction, declared)))
 
 
 def test_secrets_that_cannot_be_read_break_their_jobs_and_nothing_else(
