@@ -39,10 +39,11 @@ from aegis_web.config import settings
 from aegis_web.database import WRITE
 from aegis_web.errors import AegisError, Conflict, NotFound
 from aegis_web.extensions import db, transaction
-from aegis_web.language import _
+from aegis_web.language import N_, _
 from aegis_web.system import schema
 
 SQLITE = b"SQLite format 3\x00"
+GONE = N_("There is no such backup, or there is no more.")
 SPARE_BYTES = 64 * 1024 * 1024  # what a scratch file leaves free on the disk
 
 proof_failed = Signal("sent after the commit that marks a backup as unusable, with its number")
@@ -71,7 +72,7 @@ def prove(backup_id: int, actor: Actor, watch: Watch = UNWATCHED) -> float:
     with transaction() as session:
         backup = session.get(Backup, backup_id)
         if backup is None:
-            raise NotFound(_("There is no such backup, or there is no more."))
+            raise NotFound(_(GONE))
         wanted = snapshot_of(backup.manifest) if backup.manifest else None
         name, sha256 = backup.file_name, backup.sha256
     began = monotonic()
@@ -81,7 +82,8 @@ def prove(backup_id: int, actor: Actor, watch: Watch = UNWATCHED) -> float:
     except Stopped:
         raise
     except (Unusable, NotFound) as error:
-        write_down(backup_id, actor, None, 0, str(error))
+        if not write_down(backup_id, actor, None, 0, str(error)):
+            raise NotFound(_(GONE)) from error  # deleted meanwhile
         proof_failed.send(backup_id)
         raise
     seconds = round(monotonic() - began, 3)
@@ -212,12 +214,12 @@ def jobs_in(connection: Queries) -> list[tuple[int, str, str]]:
 
 def write_down(
     backup_id: int, actor: Actor, contents: Contents | None, seconds: float, error: str | None
-) -> None:
-    """Keep the verdict about a backup."""
+) -> bool:
+    """Keep the verdict about a backup; whether it is still there."""
     with transaction() as session:
         backup = session.get(Backup, backup_id, with_for_update=True)
-        if backup is None:  # deleted meanwhile
-            return
+        if backup is None:
+            return False
         before = {"proven_at": backup.proven_at and backup.proven_at.isoformat()}
         backup.proven_at = utc_now() if contents else None
         backup.proof_seconds = seconds if contents else None
@@ -232,12 +234,19 @@ def write_down(
         session.add(audit_entry(actor, "backup.prove", f"backup:{backup_id}", before, after))
         if contents:
             wants_copy(session, backup, actor)
+    return True
+
+
+def is_gone(backup_id: int) -> bool:
+    """Whether somebody has deleted the backup."""
+    with transaction() as session:
+        return session.get(Backup, backup_id) is None
 
 
 def prove_all(actor: Actor, watch: Watch = UNWATCHED) -> tuple[list[str], dict[str, str]]:
     """Prove every backup anew, newest first: the names of the good, and what is wrong with others.
 
-    Raises: Stopped.
+    One that is deleted meanwhile is neither. Raises: Stopped.
     """
     with transaction() as session:
         backups = session.execute(
@@ -250,6 +259,9 @@ def prove_all(actor: Actor, watch: Watch = UNWATCHED) -> tuple[list[str], dict[s
         except Stopped:
             raise
         except AegisError as error:
+            if is_gone(backup_id):
+                log.info("%s was deleted meanwhile", name)
+                continue
             bad[name] = str(error)
             log.error("%s is no good: %s", name, error)
         else:

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pyrage
@@ -14,12 +14,12 @@ from sqlalchemy import select
 
 from aegis_web.audit.models import SYSTEM, AuditEntry
 from aegis_web.backups import proving
-from aegis_web.backups.actions import back_up
-from aegis_web.backups.copies import Unusable
+from aegis_web.backups.actions import back_up, delete_backup
+from aegis_web.backups.copies import Unusable, Watch
 from aegis_web.backups.models import Backup
-from aegis_web.backups.proving import proof_failed, prove
+from aegis_web.backups.proving import proof_failed, prove, prove_all
 from aegis_web.config import Settings
-from aegis_web.errors import AegisError
+from aegis_web.errors import AegisError, NotFound
 from aegis_web.extensions import db, transaction
 from aegis_web.keys import key_id, new_identity
 from tests.backups.conftest import MakeBackup, add_backup_job, stored
@@ -122,6 +122,33 @@ def test_whatever_happens_to_a_file_is_found(app: Flask, make_backup: MakeBackup
     row = stored(app)[0]
     assert (row.proof_error, row.proven_at is not None) == (None, True)
     assert heard == [backup.id] * len(DAMAGES)
+
+
+def deleting(backup: Backup) -> Watch:
+    """A watch that deletes a backup while something is read."""
+
+    def report(*_: object) -> None:
+        with suppress(NotFound):
+            delete_backup(backup.id, SYSTEM)
+
+    return Watch(report=report, asked_to_stop=lambda: False)
+
+
+def test_one_that_is_deleted_meanwhile_is_not_called_no_good(
+    app: Flask, make_backup: MakeBackup
+) -> None:
+    first, second, third = make_backup(), make_backup(), make_backup()
+    heard: list[object] = []
+
+    def hear(sender: object) -> None:
+        heard.append(sender)
+
+    with app.app_context(), proof_failed.connected_to(hear):
+        assert prove_all(SYSTEM, deleting(second)) == ([third.file_name, first.file_name], {})
+        (folder_of(app) / first.file_name).write_bytes(b"")
+        with pytest.raises(NotFound, match="there is no more"):
+            prove(first.id, SYSTEM, deleting(first))
+    assert heard == []
 
 
 def test_rows_that_were_changed_before_the_copy_was_packed_are_found(
