@@ -4,6 +4,7 @@ One request without a script, and no proxy on the way gives up for want of news.
 page ends nothing: the work has a thread of its own.
 """
 
+import logging
 from collections.abc import Callable, Iterator
 from contextvars import copy_context
 from queue import Empty, SimpleQueue
@@ -14,11 +15,14 @@ from typing import Any, NamedTuple
 from flask import Flask, Response, current_app, stream_template
 from jinja2 import Template
 
+from aegis_web.errors import AegisError
 from aegis_web.web.errors import Problem, problem_of
 
 PARTS = 10  # how many marks one measure of a step grows by
 NEWS_SECONDS = 10.0  # at the latest something is sent, so that nobody on the way gives up
 BEGUN, GROWN, STILL, ENDED = "begun", "grown", "still", "ended"
+
+log = logging.getLogger(__name__)
 
 
 class News(NamedTuple):
@@ -48,6 +52,9 @@ class Work:
                 self.result = self._work(self)
         except BaseException as error:  # told by the page, or raised by whoever waits for it
             self.error = error
+            # In the log as well: whoever began it may have left its page.
+            unexpected = not isinstance(error, AegisError)
+            log.warning("long work has failed: %s", error, exc_info=unexpected)
         self._end_step()
         self._news.put(None)
 

@@ -122,6 +122,23 @@ def test_whoever_leaves_ends_nothing(answer: Answer) -> None:
     wait_until(ended.is_set)
 
 
+def test_what_goes_wrong_after_everybody_has_left_is_in_the_log(
+    answer: Answer, caplog: pytest.LogCaptureFixture
+) -> None:
+    go_on = Event()
+
+    def work(told: Work) -> None:
+        told.begin("It is read")
+        go_on.wait()
+        raise AegisError("The disk is full.")
+
+    pieces = answer(work)
+    read_until(pieces, "It is read")
+    pieces.close()  # type: ignore[attr-defined]
+    go_on.set()
+    wait_until(lambda: "The disk is full." in caplog.text)
+
+
 def test_something_is_sent_while_there_is_no_news(
     answer: Answer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
