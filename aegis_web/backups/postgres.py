@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from select import select
 from tempfile import TemporaryFile
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from psycopg.conninfo import make_conninfo
 from sqlalchemy import Connection, Engine, inspect, text
@@ -102,7 +102,7 @@ def reading(engine: Engine, watch: Watch) -> Iterator[tuple[Connection, Snapshot
             f"--lock-wait-timeout={LOCK_WAIT}",
             f"--dbname={address_of(engine.url)}",
         ]
-        with run(arguments, environment(engine.url.password), watch) as output:
+        with run(arguments, environment(password_of(engine.url)), watch) as output:
             yield connection, snapshot, "dump", output
 
 
@@ -213,8 +213,17 @@ def address_of(url: URL) -> str:
     """The server and database of `url` in libpq's words, without the password."""
     words = url.translate_connect_args(database="dbname", username="user")
     words.pop("password", None)
-    options = {name: value for name, value in url.query.items() if isinstance(value, str)}
+    options = {
+        name: value
+        for name, value in url.query.items()
+        if isinstance(value, str) and name != "password"
+    }
     return make_conninfo("", **{**words, **options, "connect_timeout": "10"})
+
+
+def password_of(url: URL) -> str | None:
+    """The password of `url`, which may stand among its options; None: there is none."""
+    return url.password or cast("str | None", url.query.get("password"))
 
 
 def environment(password: str | None) -> dict[str, str]:

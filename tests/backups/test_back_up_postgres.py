@@ -178,7 +178,12 @@ def test_the_password_is_never_among_the_arguments() -> None:
     assert "s3cret" not in address
     assert {"host=db.example", "port=5433", "user=ann", "dbname=shop"} <= set(address.split())
     assert "sslmode=require" in address
-    assert postgres.environment(url.password)["PGPASSWORD"] == "s3cret@"
+    assert postgres.environment(postgres.password_of(url))["PGPASSWORD"] == "s3cret@"
+    url = make_url("postgresql+psycopg:///shop?host=/run/postgresql&user=ann&password=s3cret%40")
+    address = postgres.address_of(url)
+    assert "s3cret" not in address
+    assert {"host=/run/postgresql", "user=ann", "dbname=shop"} <= set(address.split())
+    assert postgres.password_of(url) == "s3cret@"
 
 
 def test_the_child_knows_none_of_our_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
