@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 from sqlalchemy.orm import Session
 
 from aegis_web.audit.chain import HEAD
@@ -26,7 +26,7 @@ class Head:
         return f"{self.id}:{self.hash}"
 
 
-def head(session: Session | None = None) -> Head | None:
+def head(session: Session | Connection | None = None) -> Head | None:
     """The last row of the chain; None where nothing was audited yet. One query by index."""
     row = (session or db.session).execute(HEAD).one_or_none()
     return None if row is None else Head(row.id, row.hash, row.position)

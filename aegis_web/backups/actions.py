@@ -8,10 +8,11 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 from sqlalchemy.orm import Session
 
 from aegis_web.audit.models import Actor, audit_entry
+from aegis_web.audit.queries import head
 from aegis_web.backups import jobs_text, packing, postgres, sqlite
 from aegis_web.backups.copies import UNWATCHED, Snapshot, Watch
 from aegis_web.backups.folder import (
@@ -86,6 +87,7 @@ class Copy(NamedTuple):
     source: Reads
     size_bytes: int | None  # None: not known before the end
     jobs: str | None  # its jobs as text; None: they cannot be told
+    audit_head: str | None = None  # of its audit's chain; None: it has none, or is not ours
 
 
 def store(
@@ -122,6 +124,7 @@ def store(
             seconds=seconds,
             ours=origin != UPLOADED,
             jobs=jobs_text.facts_of(jobs) if jobs else None,
+            audit_head=copy.audit_head,
         )
         beside.write(as_text(manifest))
         beside.flush()
@@ -176,15 +179,24 @@ def copied(folder: Folder, config: Settings, watch: Watch) -> Iterator[Copy]:
     """The database as it is at one instant."""
     if not config.database_url.startswith("sqlite"):
         with postgres.reading(db.engines[WRITE], watch) as (connection, snapshot, kind, output):
+            newest = head_in(connection)
             jobs = jobs_text.jobs_as_text(connection, watch)
-            yield Copy(kind, snapshot, output, None, jobs)
+            yield Copy(kind, snapshot, output, None, jobs, newest)
         return
     with folder.scratch("sqlite3") as scratch:
         snapshot = sqlite.copy(sqlite_path(config.database_url), scratch.path, watch)
         with sqlite.connected(scratch.path) as connection:
+            newest = head_in(connection)
             jobs = jobs_text.jobs_as_text(connection, watch)
+        size = scratch.path.stat().st_size
         with scratch.read() as file:
-            yield Copy("sqlite3", snapshot, file, scratch.path.stat().st_size, jobs)
+            yield Copy("sqlite3", snapshot, file, size, jobs, newest)
+
+
+def head_in(connection: Connection) -> str | None:
+    """The head of the audit's chain in what the connection's transaction sees."""
+    newest = head(connection)
+    return str(newest) if newest else None
 
 
 def require_kept_database(config: Settings) -> None:

@@ -8,12 +8,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy.orm import Session
-
-from aegis_web.audit.queries import head
 from aegis_web.backups.copies import Snapshot
 from aegis_web.config import Settings
-from aegis_web.extensions import db
 from aegis_web.keys import key_id
 from aegis_web.version import VERSION
 
@@ -23,13 +19,13 @@ FORMAT = 1
 def manifest_of(
     snapshot: Snapshot, config: Settings, *, file: str, size_bytes: int, sha256: str,
     made_at: datetime, seconds: float, ours: bool, jobs: dict[str, Any] | None,
+    audit_head: str | None,
 ) -> dict[str, Any]:  # fmt: skip
     """All that is written down of a backup; of one that is not `ours`, what can be known.
 
-    `jobs` are the facts of the text beside it; None: there is none.
+    `jobs` are the facts of the text beside it; None: there is none. `audit_head` is the newest row
+    of the audit in it.
     """
-    with Session(db.engines[None]) as session:  # of its own: this one is read from for an instant
-        newest = head(session)
     return {
         "format": FORMAT,
         "product": f"Aegis Web {VERSION}",
@@ -48,7 +44,7 @@ def manifest_of(
             "backup": key_id(config.backup_keys[0]) if config.backup_keys else None,
             "secrets": [key_id(key) for key in config.encryption_keys] if ours else [],
         },
-        "audit_head": str(newest) if newest and ours else None,
+        "audit_head": audit_head,
     }
 
 

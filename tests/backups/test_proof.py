@@ -12,7 +12,8 @@ import zstandard
 from flask import Flask
 from sqlalchemy import select
 
-from aegis_web.audit.models import SYSTEM, AuditEntry
+from aegis_web.audit.models import SYSTEM, AuditEntry, audit_entry
+from aegis_web.audit.queries import head
 from aegis_web.backups import proving
 from aegis_web.backups.actions import back_up, delete_backup
 from aegis_web.backups.copies import Unusable, Watch
@@ -64,6 +65,21 @@ def test_it_is_restored_and_compared_and_written_down(any_app: Flask) -> None:
     assert entry.after["file_name"] == backup.file_name
     left = [name for name in os.listdir(folder_of(any_app)) if "partial" in name]
     assert left == []
+
+
+def test_the_head_of_the_audit_is_that_of_the_copy(any_app: Flask) -> None:
+    def report(done: float, total: float | None, message: str) -> None:
+        with transaction() as session:
+            session.add(audit_entry(SYSTEM, "job.run", "job:1", None, None))
+
+    made(any_app)  # which writes the first rows of the audit
+    with any_app.app_context():
+        before = str(head())
+        db.session.close()
+        backup = back_up(SYSTEM, watch=Watch(report=report, asked_to_stop=lambda: False))
+        assert str(head()) != before
+        db.session.close()
+    assert backup.manifest["audit_head"] == before
 
 
 def test_without_a_client_the_rows_alone_are_copied_and_proven(
