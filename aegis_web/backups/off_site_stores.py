@@ -102,7 +102,9 @@ class Directory:
             self._opened() as folder,
             open(os.open(name, READ, dir_fd=folder.descriptor), "rb") as file,
         ):
-            while part := file.read(PART_BYTES):
+            left = size_bytes
+            while part := file.read(min(left, PART_BYTES)):
+                left -= len(part)
                 yield part
 
     def delete(self, name: str) -> None:

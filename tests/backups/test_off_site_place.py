@@ -12,7 +12,7 @@ import pytest
 
 from aegis_web.backups.copies import UNWATCHED, Stopped, Unusable, Watch
 from aegis_web.backups.off_site import Place
-from aegis_web.backups.off_site_stores import PART_BYTES
+from aegis_web.backups.off_site_stores import PART_BYTES, Directory
 from aegis_web.errors import AegisError, Conflict, NotFound
 from tests.support.buckets import BUCKET, Bucket
 
@@ -95,6 +95,12 @@ def test_what_is_put_there_is_listed_and_comes_back(place: Place, put: Put) -> N
     assert set(place.copies()) == {NAME, *names[1:]}
     with pytest.raises(NotFound, match="flask backups list"):
         place.manifest(names[0])
+
+
+def test_no_more_is_read_than_was_asked_for(tmp_path: Path) -> None:
+    store = Directory(tmp_path)
+    store.write("object", [b"abcdef"], 6)
+    assert b"".join(store.read("object", 4)) == b"abcd"
 
 
 def test_the_checksum_is_as_sha256sum_writes_it_and_files_are_for_their_owner(
