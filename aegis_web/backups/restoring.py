@@ -8,13 +8,14 @@ kill at any point leaves the old. The live SQLite file is never replaced, only w
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from flask import current_app
 from sqlalchemy import Connection, create_engine, func, select, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from aegis_web.audit.models import Actor, audit_entry
@@ -188,7 +189,8 @@ def alone(folder: Path) -> Iterator[None]:
             try:
                 yield
             finally:
-                connection.execute(text(f"SELECT pg_advisory_unlock({LOCK_NUMBER})"))
+                with suppress(OperationalError):  # a lost connection has lost the lock as well
+                    connection.execute(text(f"SELECT pg_advisory_unlock({LOCK_NUMBER})"))
     finally:
         os.close(descriptor)
 

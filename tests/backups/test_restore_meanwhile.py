@@ -11,7 +11,7 @@ from sqlalchemy import Connection, event, insert, select, text
 from aegis_web.accounts.models import Account
 from aegis_web.backups.copies import Watch
 from aegis_web.backups.models import SAFETY
-from aegis_web.backups.restoring import restore
+from aegis_web.backups.restoring import LOCK_NUMBER, restore
 from aegis_web.clock import to_us, utc_now
 from aegis_web.database import WRITE
 from aegis_web.engine.claim import JobCache, claim
@@ -144,3 +144,21 @@ def test_a_run_that_is_committed_after_one_of_a_higher_number_stays(app: Flask) 
     assert bring_back(app, backup_id).merged_runs == 1
 
     assert number in ids_of(app)
+
+
+@pytest.mark.parametrize("machine", ["postgresql"], indirect=True)
+@pytest.mark.postgresql
+def test_a_lost_connection_that_only_held_the_lock_fails_no_restore(app: Flask) -> None:
+    add_job(app, "kept")
+    backup_id = backed_up(app)
+    add_job(app, "newer")
+    ends = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE objid = :number"
+
+    def end_it() -> None:
+        with db.engines[WRITE].connect() as connection:
+            ended = connection.scalars(text(ends), {"number": LOCK_NUMBER}).all()
+        assert ended == [True]
+
+    with app.app_context():
+        assert restore(backup_id, ALICE, right_before(end_it)).jobs == 1
+    assert jobs_of(app)["newer"].deleted_at is not None
