@@ -119,7 +119,7 @@ def let_go(session: Session, backup: Backup) -> None:
     if backup.origin not in COPIED:
         return
     row = session.scalar(select(OffSiteCopy).where(OffSiteCopy.file_name == backup.file_name))
-    if row is not None and row.state == CopyState.COPIED:
+    if row is not None and row.state in (CopyState.COPIED, CopyState.COPYING):
         row.state = CopyState.LEAVING
     elif row is not None:
         session.delete(row)
@@ -139,6 +139,8 @@ def copy_all(actor: Actor, watch: Watch = UNWATCHED) -> Done:
         raise
     done = Done()
     for name, manifest in missing(place.address, there):
+        if not write_down(name, CopyState.COPYING):  # pruned meanwhile
+            continue
         try:
             copy_one(place, name, manifest, actor, watch)
         except Stopped:
@@ -213,7 +215,6 @@ def copy_one(
 
     Raises: NotFound or Conflict when its file is not here, or not whole; AegisError; Stopped.
     """
-    write_down(name, CopyState.COPYING)
     with open_folder(settings().backup_dir) as folder, folder.open(name) as file:
         place.put(file, manifest, watch, stored_text(folder, name, manifest))
     after = {"file_name": name, "place": place.address, "sha256": manifest["sha256"]}
@@ -223,17 +224,18 @@ def copy_one(
 
 def write_down(
     name: str, state: CopyState, error: str | None = None, entry: AuditEntry | None = None
-) -> None:
-    """Keep what became of a try, with its entry in the audit, if any."""
+) -> bool:
+    """Keep what became of a try, with its entry in the audit; whether the copy is still wanted."""
     with transaction() as session:
         if entry is not None:
             session.add(entry)
         row = session.scalar(select(OffSiteCopy).where(OffSiteCopy.file_name == name))
-        if row is None:  # its backup was deleted meanwhile
-            return
+        if row is None or row.state == CopyState.LEAVING:  # its backup was pruned
+            return False
         row.state, row.error = state, error
         row.copied_at = utc_now() if state == CopyState.COPIED else None
         row.tries += state == CopyState.COPYING
+    return True
 
 
 def note_failure(error: str) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from aegis_web.audit.models import SYSTEM, AuditEntry
 from aegis_web.backups.actions import back_up, delete_backup, request_backup
+from aegis_web.backups.copies import Watch
 from aegis_web.backups.models import FETCHED, Backup, CopyState, OffSiteCopy
 from aegis_web.backups.off_site_copies import JOB_KEY, Done, copy_all, let_go, request_copy
 from aegis_web.backups.off_site_status import OffSite, off_site_status
@@ -170,6 +171,24 @@ def test_pruning_here_prunes_there_but_never_the_newest(
     fourth = make_proven()
     assert copied(app) == Done(copied=[fourth.file_name], removed=[third.file_name])
     assert len(os.listdir(there)) == 4
+
+
+@pytest.mark.parametrize(("part", "was_copied"), [("", False), (".sha256", True)])
+def test_what_is_pruned_before_its_copy_is_whole_is_not_left_there(
+    app: Flask, there: Path, make_proven: MakeProven, part: str, was_copied: bool
+) -> None:
+    old, new = make_proven(), make_proven()
+
+    def report(done: float, total: float | None, message: str) -> None:
+        if (there / f"{new.file_name}{part}").exists():  # with `part` the old one is on its way
+            prune(SYSTEM)
+
+    with app.app_context():
+        done = copy_all(SYSTEM, Watch(report=report, asked_to_stop=lambda: False))
+    name = [old.file_name] if was_copied else []
+    assert done == Done(copied=[new.file_name, *name], removed=name)
+    assert names_in(there) == {new.file_name}
+    assert set(copies(app)) == {new.file_name}
 
 
 def test_what_a_person_deletes_here_stays_there(
