@@ -17,7 +17,6 @@ from aegis_web.runs.models import Reason, RunStatus
 REPLACED = (  # parents first
     "groups",
     "calendars",
-    "pauses",
     "jobs",
     "job_skips",
     "job_versions",
@@ -32,6 +31,7 @@ REPLACED = (  # parents first
 )
 EMPTIED = ("sessions", "forecasts")
 KEPT = (  # parents first; on an empty machine they are replaced too
+    "pauses",  # whether everything is paused is for whoever is there now
     "roles",
     "accounts",
     "account_roles",

@@ -13,7 +13,7 @@ from aegis_web.clock import utc_now
 from aegis_web.engine import changes
 from aegis_web.engine.triggers import from_json
 from aegis_web.extensions import db, transaction
-from aegis_web.jobs.models import Job, JobState, Origin
+from aegis_web.jobs.models import Job, JobState, Origin, Pause
 from aegis_web.ledger.queries import Account, account_of
 from aegis_web.registry import ServiceFunction
 from aegis_web.runs.models import Kind, Reason, Run, RunStatus
@@ -109,6 +109,26 @@ def test_a_pause_with_an_end_does_not_end_by_itself_after_a_restore(app: Flask) 
     with app.app_context(), transaction() as session:
         assert changes.resume_ended(session, app.extensions["aegis.registry"], 50) == 0
     assert jobs_of(app)["rests"].state == JobState.PAUSED
+
+
+@pytest.mark.parametrize("paused_then", [True, False])
+def test_a_pause_of_everything_is_for_who_is_there_now(app: Flask, paused_then: bool) -> None:
+    def set_paused(paused: bool) -> None:
+        with app.app_context(), transaction() as session:
+            pause = session.scalar(select(Pause)) or Pause(from_at=utc_now(), paused_by="alice")
+            pause.until_at = None if paused else utc_now()
+            session.add(pause)
+
+    set_paused(paused_then)
+    backup_id = backed_up(app)
+    set_paused(not paused_then)
+
+    bring_back(app, backup_id)
+
+    with app.app_context():
+        pause = db.session.scalars(select(Pause)).one()
+        db.session.close()
+    assert (pause.until_at is None) is not paused_then
 
 
 @pytest.mark.parametrize(("service", "goes_on"), [("check_ledger", True), ("http_request", False)])
