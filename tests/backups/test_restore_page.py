@@ -107,6 +107,12 @@ def test_a_file_is_uploaded_and_shown(app: Flask, admin: Browser) -> None:
     shown = admin.get(answer.location).text
     assert "Uploaded, rebuilt and proven." in shown
     assert "it goes with the next backup that is made" in shown
+    assert "Should it be of another installation" in shown
+    own = f"/backups/{stored(app)[0].id}"
+    assert admin.post(f"{own}/prove").status_code == 303
+    shown = admin.get(f"{own}/restore").text
+    assert "What would change" in shown
+    assert "another installation" not in shown
 
 
 @pytest.mark.parametrize(
