@@ -14,6 +14,7 @@ from tempfile import gettempdir
 from flask import Flask, Response, abort, current_app, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
+from werkzeug.datastructures import MultiDict
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from aegis_web.accounts.queries import administrator_exists
@@ -199,7 +200,7 @@ def require_right() -> None:
     if request.endpoint is None:  # there is no such address, or not by this method
         return
     large = request.endpoint in UPLOAD_ROUTES
-    needed = right_for(request.endpoint, {} if large else request.values)
+    needed = right_for(request.endpoint, MultiDict() if large else request.values)
     if needed is None:
         raise LookupError(f"the route {request.endpoint} has no right in accounts/rights.py")
     refuse_below(needed)

@@ -4,8 +4,10 @@
 concept. docs/roles.md is the same as a table for people; a test compares both with the URL map.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from enum import IntEnum
+
+from werkzeug.datastructures import MultiDict
 
 from aegis_web.language import N_
 
@@ -177,15 +179,17 @@ OF_ALL_JOBS = frozenset(  # closed to who sees only some jobs
 )
 OF_EDITORS = frozenset({"tag", "delete"})  # among what is done to many jobs at once
 
+Sent = MultiDict[str, str]
+
 # Routes of which a part needs more, by what is sent: a run with other arguments is an edit.
-STRONGER: dict[str, Callable[[Mapping[str, str]], Right]] = {
+STRONGER: dict[str, Callable[[Sent], Right]] = {
     "jobs.run": lambda sent: Right.EDIT if {"custom", "again"} & sent.keys() else Right.OPERATE,
-    "jobs.bulk_ask": lambda sent: of_verb(sent.get("verb", "")),
-    "jobs.bulk_act": lambda sent: of_verb(sent.get("verb", "")),
+    "jobs.bulk_ask": lambda sent: of_verbs(sent.getlist("verb")),
+    "jobs.bulk_act": lambda sent: of_verbs(sent.getlist("verb")),
 }
 
 
-def right_for(endpoint: str, sent: Mapping[str, str]) -> Right | None:
+def right_for(endpoint: str, sent: Sent) -> Right | None:
     """What a request needs that sends these fields to a route; None: nobody may."""
     right = RIGHTS.get(endpoint)
     if right is not None and (stronger := STRONGER.get(endpoint)):
@@ -193,9 +197,9 @@ def right_for(endpoint: str, sent: Mapping[str, str]) -> Right | None:
     return right
 
 
-def of_verb(verb: str) -> Right:
-    """What it takes to do something to many jobs at once."""
-    return Right.EDIT if verb in OF_EDITORS else Right.OPERATE
+def of_verbs(verbs: list[str]) -> Right:
+    """What it takes to do something to many jobs at once; of several, whichever the view reads."""
+    return Right.OPERATE if OF_EDITORS.isdisjoint(verbs) else Right.EDIT
 
 
 def right_of(roles: list[str]) -> Right:

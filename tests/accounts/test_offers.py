@@ -5,6 +5,7 @@ from urllib.parse import parse_qsl, urldefrag, urljoin, urlsplit
 
 import pytest
 from flask import Flask
+from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from aegis_web.accounts.guard import OPEN_ROUTES
@@ -51,7 +52,7 @@ def test_a_page_offers_only_what_its_reader_may_do(app: Flask, role: str) -> Non
                 endpoint, _ = router.match(parts.path, method="POST")
             except HTTPException:
                 continue
-            needed = right_for(endpoint, dict(parse_qsl(parts.query)))
+            needed = right_for(endpoint, MultiDict(parse_qsl(parts.query)))
             if endpoint not in OPEN_ROUTES and (needed is None or needed > right):
                 wrong.add((kind_of(path), endpoint))
     assert seen > 30

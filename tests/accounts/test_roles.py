@@ -121,6 +121,16 @@ def test_an_operator_neither_tags_nor_deletes_many(app: Flask, verb: str, status
     )
 
 
+@pytest.mark.parametrize("verb", ["tag", "delete"])
+@pytest.mark.parametrize("first", ["address", "form"])
+def test_a_second_verb_is_no_way_around(app: Flask, verb: str, first: str) -> None:
+    job = add_job(app)
+    sent = {"verb": verb if first == "address" else ["pause", verb], "job": job, "tag": "x"}
+    query = {"verb": "pause"} if first == "address" else {}
+    answer = browser_of(app, "operator").post("/jobs/bulk", query_string=query, data=sent)
+    assert answer.status_code == 403
+
+
 def test_an_editor_sees_no_tokens_and_no_accounts(app: Flask) -> None:
     client = browser_of(app, "editor")
     for path in ("/feeds", "/accounts", "/backups"):
