@@ -24,6 +24,8 @@ LARGEST_WINDOW = 2**27  # bytes; zstd's own limit for files that are no special 
 READ_BYTES = 1 << 18
 SLICE_BYTES = 1024  # packed bytes at a time: 4 of them can stand for 128 kB
 AGE = b"age-encryption.org/v1\n"
+HEADER_END = b"\n--- "
+LONGEST_HEADER = 2**13  # bytes; ours has 200, and the time to read one grows with their square
 ZSTD = b"\x28\xb5\x2f\xfd"
 CUT = "it ends too early: it was cut short"
 NO_KEYS = N_(
@@ -108,6 +110,7 @@ def unseal(stored: bytes, keys: Sequence[str]) -> bytes:
         return stored
     if not keys:
         raise Unusable(_(NO_KEYS))
+    require_short_header(stored[:LONGEST_HEADER])
     try:
         plain: bytes = pyrage.decrypt(
             stored, [pyrage.x25519.Identity.from_str(key) for key in keys]
@@ -205,6 +208,8 @@ def unpack(
         return watched.sha256
     if not keys:
         raise Unusable(_(NO_KEYS))
+    require_short_header(source.read(LONGEST_HEADER))
+    source.seek(0)
     writing = Kept(plain.write)
     try:
         pyrage.decrypt_io(watched, writing, [pyrage.x25519.Identity.from_str(key) for key in keys])
@@ -218,6 +223,12 @@ def unpack(
         raise (watched.error or writing.error or damaged(str(error))) from error
     plain.close()
     return watched.sha256
+
+
+def require_short_header(begin: bytes) -> None:
+    """Raises: Unusable where the header of age does not end in the first bytes of a file."""
+    if HEADER_END not in begin:
+        raise damaged(CUT if len(begin) < LONGEST_HEADER else "its header is too long")
 
 
 def other_key(keys: Sequence[str]) -> Unusable:

@@ -13,7 +13,7 @@ import zstandard
 from flask import Flask
 from sqlalchemy import text
 
-from aegis_web.backups import rebuild
+from aegis_web.backups import packing, rebuild
 from aegis_web.backups.actions import back_up
 from aegis_web.backups.copies import Unusable
 from aegis_web.backups.models import UPLOADED, Backup
@@ -22,6 +22,7 @@ from aegis_web.backups.uploads import take_in
 from aegis_web.config import Settings
 from aegis_web.errors import AegisError
 from aegis_web.extensions import transaction
+from aegis_web.keys import new_identity
 from tests.backups.conftest import stored
 from tests.backups.test_restore import ALICE, add_job, app, jobs_of, settle_until, unexplained
 from tests.support.applications import MakeApp, make_admin
@@ -214,3 +215,14 @@ def test_a_file_that_costs_too_much_is_given_up(
             """
         )
     refused(one, file.read_bytes(), "damaged|could not be read within the limits")
+
+
+def test_a_header_of_age_that_is_too_long_costs_no_time(
+    make_app: MakeApp, sqlite_database: str
+) -> None:
+    app = make_app(DATABASE_URL=sqlite_database, AEGIS_BACKUP_KEYS=new_identity())
+    with app.app_context():
+        make_admin()
+    endless = packing.AGE + b"-> X25519 AAAA\nAAAA\n" * 1_000
+    refused(app, endless, "its header is too long")
+    refused(app, packing.AGE + b"-> X25519 AAAA\n", "it was cut short")
