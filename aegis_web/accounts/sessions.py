@@ -100,12 +100,12 @@ def living(limits: Limits) -> Select[*tuple[Any, ...]]:
     return LIVING.params(used_after=now - limits.idle, begun_after=now - limits.age)
 
 
-def living_among(connection: Connection, numbers: set[int], limits: Limits) -> set[int]:
-    """Those of the sessions that live, and whose accounts are switched on."""
-    if not numbers:
+def living_among(connection: Connection, keys: set[str], limits: Limits) -> set[str]:
+    """Those of the sessions, by the SHA-256 of their keys, that live and whose accounts may act."""
+    if not keys:
         return set()
-    wanted = living(limits).join(Account).where(AccountSession.id.in_(numbers), Account.active)
-    return {row.id for row in connection.execute(wanted)}
+    wanted = living(limits).join(Account).where(ONE.key_sha256.in_(keys), Account.active)
+    return {row.key_sha256 for row in connection.execute(wanted)}
 
 
 def begin_session(

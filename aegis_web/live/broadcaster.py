@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 class Watcher:
     """One open page."""
 
-    def __init__(self, topic: Topic, account_id: int, session: int | None) -> None:
+    def __init__(self, topic: Topic, account_id: int, session: str | None) -> None:
         self.topic, self.account_id, self.session = topic, account_id, session
         self.owed = False  # whether something changed that it was not told
         self.ended = ""  # its last words, once it is to end
@@ -56,10 +56,10 @@ class Streams:
         self._closed = False
 
     def open(
-        self, topic: Topic, account_id: int, there: Callable[[], bool], session: int | None = None
+        self, topic: Topic, account_id: int, there: Callable[[], bool], session: str | None = None
     ) -> Iterator[str] | None:
         """What to send to a page that watches `topic`, as long as it is `there` and its `session`
-        lives (None: of no session).
+        lives: the SHA-256 of its key, as its number may come again (None: of no session).
 
         None where there is no room. An account that has `PER_ACCOUNT` already gives up its oldest.
         """
@@ -81,7 +81,7 @@ class Streams:
         if thread is not None:
             thread.join()
 
-    def _place(self, topic: Topic, account_id: int, session: int | None) -> Watcher | None:
+    def _place(self, topic: Topic, account_id: int, session: str | None) -> Watcher | None:
         with self._changed:
             own = [one for one in self._watchers if one.account_id == account_id and not one.over]
             crowded = len(self._watchers) >= self._most

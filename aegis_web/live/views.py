@@ -69,9 +69,10 @@ def refuse_unseen(model: type[Job | Run], id: int) -> None:
 def stream(topic: Topic) -> Response:
     """News of `topic` until the page is left; 503 where there is no room for another stream."""
     streams = cast(Streams, current_app.extensions["aegis.streams"])
-    account_id, number = int(current_user.id), web_session().number
+    account_id, kept = int(current_user.id), web_session().kept
     finish_reading()
-    messages = streams.open(topic, account_id, presence(request.environ), number)
+    session = None if kept is None else kept.key_sha256
+    messages = streams.open(topic, account_id, presence(request.environ), session)
     if messages is None:
         abort(503, _(SELDOM))
     return Response(

@@ -103,8 +103,8 @@ def test_a_stream_ends_with_its_session(any_app: Flask, streams: Streams, end: E
     browser = signed_in(any_app)
     browser.get("/")
     with any_app.app_context():
-        number = db.session.scalar(select(AccountSession.id))
-    watching = streams.open(ALL, 1, here, number)
+        key = db.session.scalar(select(AccountSession.key_sha256))
+    watching = streams.open(ALL, 1, here, key)
     of_none = opened(streams, Topic("job", 1), account_id=2)  # whose coming tells nobody else
     assert watching is not None
     assert [next(watching), next(watching)] == [BEGIN, CHANGED]
@@ -113,6 +113,17 @@ def test_a_stream_ends_with_its_session(any_app: Flask, streams: Streams, end: E
     assert list(watching) == []
     assert places(streams) == 1
     of_none.close()  # type: ignore[attr-defined]
+
+
+def test_a_session_that_gets_the_number_of_another_keeps_no_stream_alive(
+    any_app: Flask, streams: Streams
+) -> None:
+    answer = signed_in(any_app).get("/live/all")
+    assert places(streams) == 1
+    with any_app.app_context(), transaction() as session:  # as after a restore, on SQLite
+        session.execute(update(AccountSession).values(key_sha256="f" * 64))
+    wait_until(lambda: places(streams) == 0)
+    answer.close()
 
 
 def test_the_newest_page_of_an_account_takes_the_place_of_its_oldest(app: Flask) -> None:
