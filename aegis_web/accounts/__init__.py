@@ -2,6 +2,7 @@
 
 from flask import Flask
 
+from aegis_web.accounts import lean as _lean  # noqa: F401  (before all that is below)
 from aegis_web.config import Settings
 
 

@@ -1,6 +1,8 @@
 """Passkeys: how they are added and removed, and what signs somebody in."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -156,6 +158,22 @@ def test_an_account_that_its_password_does_not_open_is_closed(app: Flask, device
 def change(app: Flask, **values: object) -> None:
     with app.app_context(), transaction() as session:
         session.execute(update(Account).values(**values))
+
+
+def test_the_library_is_loaded_when_somebody_uses_a_passkey() -> None:
+    """It takes memory in every process, and Flask-Security alone would load it at each start."""
+    script = """
+import sys
+from pkgutil import walk_packages
+import aegis_web
+for module in walk_packages(aegis_web.__path__, "aegis_web."):
+    __import__(module.name)
+early = {"webauthn", "cbor2"} & set(sys.modules)
+from webauthn import verify_authentication_response
+print("flask_security" in sys.modules, early)
+"""
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (ran.stdout, ran.stderr) == ("True set()\n", "")
 
 
 def test_who_has_no_password_gets_no_passkey(admin: Browser, app: Flask) -> None:
