@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import requests
 import time_machine
 from flask import Flask
 from sqlalchemy import event, select
@@ -22,6 +23,7 @@ from aegis_web.errors import Conflict, Invalid
 from aegis_web.extensions import db, transaction
 from tests.support.applications import EMAIL, Browser, MakeApp, make_admin
 from tests.support.passkeys import PRESENT, Device, to_bytes, to_text
+from tests.support.servers import StartServer
 
 from .conftest import audited, sign_in
 from .passkeys import (
@@ -38,6 +40,7 @@ from .passkeys import (
     refused,
     send,
 )
+from .test_attempts import csrf_in
 
 Clock = time_machine.Traveller
 
@@ -317,13 +320,20 @@ def test_one_that_is_gone_meanwhile_opens_nothing(any_app: Flask) -> None:
             passkeys.use(passkey, "another", 1)
 
 
-def test_the_challenge_of_one_process_is_accepted_by_another(
-    app: Flask, device: Device, make_app: MakeApp
+def test_the_challenge_of_one_process_is_accepted_by_another_and_once_in_both(
+    device: Device, start_server: StartServer
 ) -> None:
-    one, other = app.test_client(), make_app().test_client()
-    answer = device.sign(challenge(one))
-    asked = one.get_cookie("aegis")
-    assert asked
-    other.set_cookie("aegis", asked.value)
-    assert send(other, answer).status_code == 303
-    assert refused(send(one, answer), "was used already")
+    one, other = (start_server(**SETTINGS).ready().url for _ in range(2))
+    browser, copy = requests.Session(), requests.Session()  # cookies know no ports
+    token = {"csrf_token": csrf_in(browser.get(f"{one}/sign-in").text)}
+    options = browser.post(f"{one}{SIGN_IN}/challenge", data=token, timeout=10).json()
+    copy.cookies.update(browser.cookies)
+    form = token | {"answer": device.sign(options)}
+    answers = [
+        who.post(f"{at}{SIGN_IN}", data=form, timeout=10, allow_redirects=False)
+        for who, at in ((browser, other), (copy, one))
+    ]
+    assert [answer.status_code for answer in answers] == [303, 422]
+    assert "was used already" in answers[1].text
+    for at in (one, other):
+        assert EMAIL in browser.get(f"{at}/account", timeout=10).text
