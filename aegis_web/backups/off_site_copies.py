@@ -154,7 +154,7 @@ def copy_all(actor: Actor, watch: Watch = UNWATCHED) -> Done:
         else:
             done.copied.append(name)
             there.add(name)
-    if not done.failed:
+    else:
         done.removed = remove_leaving(place, there, actor)
     return done
 

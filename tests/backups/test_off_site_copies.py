@@ -301,6 +301,13 @@ def test_one_lost_file_does_not_keep_the_others_here(
     assert done.copied == [older.file_name]
     assert "is not in" in done.failed[lost.file_name]
     assert copies(app)[lost.file_name].state == CopyState.FAILED
+    newer = make_proven()
+    with app.app_context(), transaction() as session:
+        let_go(session, session.get_one(Backup, older.id))
+        session.delete(session.get_one(Backup, older.id))
+    done = copied(app)  # nor the pruned ones there
+    assert (done.copied, done.removed) == ([newer.file_name], [older.file_name])
+    assert list(done.failed) == [lost.file_name]
 
 
 def test_a_bucket_that_dies_midway_keeps_the_rest_waiting(
