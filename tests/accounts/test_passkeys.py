@@ -3,11 +3,12 @@
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
 import time_machine
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flask import Flask
 from sqlalchemy import update
 
@@ -16,7 +17,7 @@ from aegis_web.accounts.models import Account
 from aegis_web.clock import utc_now
 from aegis_web.extensions import transaction
 from tests.support.applications import EMAIL, PASSWORD, Browser, MakeApp, signed_in
-from tests.support.passkeys import Device, to_text
+from tests.support.passkeys import Device, Key, new_key, new_rsa_key, to_text
 
 from .conftest import audited, csrf_of, sign_in
 from .passkeys import (
@@ -98,6 +99,19 @@ def test_a_passkey_signs_in_without_e_mail_password_and_code(
     assert kept(app)[0].used_at == utc_now()
     token = {"csrf_token": csrf_of(client, "/account")}
     assert client.post(SIGN_IN, data=token).headers["Location"] == "/"  # signed in already
+
+
+@pytest.mark.parametrize("make_key", [new_key, Ed25519PrivateKey.generate, new_rsa_key])
+def test_each_kind_of_key_that_is_asked_for_signs_in(
+    admin: Browser, app: Flask, make_key: Callable[[], Key]
+) -> None:
+    device = Device(key=make_key())
+    offered = [kind["alg"] for kind in creation(admin)["pubKeyCredParams"]]
+    assert device.public_key()[3] in offered
+    assert add(admin, device).status_code == 303
+    assert enter(app, device).status_code == 303
+    device.key = make_key()
+    assert refused(enter(app, device), "does not hold")
 
 
 def test_it_does_so_on_both_databases(any_app: Flask) -> None:

@@ -8,20 +8,22 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import cbor2
-from cryptography.hazmat.primitives.asymmetric.ec import (
-    ECDSA,
-    SECP256R1,
-    EllipticCurvePrivateKey,
-    generate_private_key,
-)
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 
 PRESENT, VERIFIED, WITH_KEY = 0x01, 0x04, 0x40
 Options = dict[str, Any]
+Key = ec.EllipticCurvePrivateKey | Ed25519PrivateKey | rsa.RSAPrivateKey
 
 
-def new_key() -> EllipticCurvePrivateKey:
-    return generate_private_key(SECP256R1())
+def new_key() -> Key:
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def new_rsa_key() -> Key:
+    return rsa.generate_private_key(65537, 2048)
 
 
 @dataclass
@@ -34,7 +36,7 @@ class Device:
     counter: int = 0  # of the next signature
     step: int = 1  # how far it counts with each; 0: as a passkey does that travels with a person
     handle: bytes = b""
-    key: EllipticCurvePrivateKey = field(default_factory=new_key)
+    key: Key = field(default_factory=new_key)
     credential_id: bytes = field(default_factory=lambda: secrets.token_bytes(32))
 
     def make(self, options: Options, **response: str) -> str:
@@ -52,7 +54,7 @@ class Device:
     def sign(self, options: Options, **response: str) -> str:
         """The answer to `navigator.credentials.get()`."""
         client, data = self.client("webauthn.get", options["challenge"]), self.data()
-        signed = self.key.sign(data + hashlib.sha256(client).digest(), ECDSA(SHA256()))
+        signed = self.signed(data + hashlib.sha256(client).digest())
         parts = {
             "clientDataJSON": to_text(client),
             "authenticatorData": to_text(data),
@@ -74,7 +76,20 @@ class Device:
         head = hashlib.sha256(self.host.encode()).digest() + bytes([self.flags | flags])
         return head + self.counter.to_bytes(4, "big")
 
+    def signed(self, data: bytes) -> bytes:
+        if isinstance(self.key, Ed25519PrivateKey):
+            return self.key.sign(data)
+        if isinstance(self.key, rsa.RSAPrivateKey):
+            return self.key.sign(data, PKCS1v15(), SHA256())
+        return self.key.sign(data, ec.ECDSA(SHA256()))
+
     def public_key(self) -> dict[int, int | bytes]:
+        """As COSE has it. Source: RFC 9053, 7; RFC 8230, 4."""
+        if isinstance(self.key, Ed25519PrivateKey):
+            return {1: 1, 3: -8, -1: 6, -2: self.key.public_key().public_bytes_raw()}
+        if isinstance(self.key, rsa.RSAPrivateKey):
+            of_rsa = self.key.public_key().public_numbers()
+            return {1: 3, 3: -257, -1: of_rsa.n.to_bytes(256, "big"), -2: b"\1\0\1"}
         point = self.key.public_key().public_numbers()
         return {
             1: 2,
