@@ -57,6 +57,7 @@ class Mark:
     runs_in: Literal["loop", "thread", "process"] | None = None
     fresh: bool = False
     idempotent: bool = False
+    of_all_jobs: bool = False
     requires: Requires | None = None
 
 
@@ -77,6 +78,7 @@ def service(
     runs_in: Literal["loop", "thread", "process"] | None = None,
     fresh: bool = False,
     idempotent: bool = False,
+    of_all_jobs: bool = False,
     requires: Requires | str | None = None,
 ) -> Callable[[Function], Function]: ...
 
@@ -87,7 +89,8 @@ def service(function: Any = None, /, **options: Any) -> Any:
     `name` is the stable name that jobs keep; give the old one in `aliases` when it changes.
     `runs_in`: "process" (a plain `def`, where it can be killed) or "thread" (light ones); `fresh`
     asks for a new process for each run. `idempotent` says that a run may safely happen again, so
-    that its jobs may be tried again after their process died.
+    that its jobs may be tried again after their process died. `of_all_jobs` closes it to accounts
+    that see only some jobs.
     `requires` is the setting without which it is not offered ("allow_commands").
     """
     module = sys._getframe(1).f_globals["__name__"]
@@ -127,6 +130,7 @@ class ServiceFunction(Arguments):
         self.grace_seconds = mark.grace_seconds
         self.runs_in = "loop" if self.is_async else mark.runs_in or "process"
         self.fresh, self.idempotent = mark.fresh, mark.idempotent
+        self.of_all_jobs = mark.of_all_jobs
         self.requires = mark.requires
         self._refuse_unfit_mark(mark)
         self.refuse_unfit_defaults()

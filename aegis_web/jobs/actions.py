@@ -24,7 +24,7 @@ from aegis_web.jobs.groups import put_group
 from aegis_web.jobs.models import Calendar, CatchUp, Job, JobVersion, Origin
 from aegis_web.jobs.queries import registry, vault
 from aegis_web.jobs.repeats import made_already, saved_already
-from aegis_web.jobs.sight import lost_from_sight, sees
+from aegis_web.jobs.sight import closed_to_sight, lost_from_sight, sees
 from aegis_web.language import _
 from aegis_web.registry import ServiceFunction
 
@@ -123,6 +123,8 @@ def restore_version(job_id: int, number: int, revision: int, actor: Actor) -> li
         try:
             if lost := lost_from_sight(values["tags"]):
                 raise Invalid({"tags": lost})
+            if closed := closed_to_sight(registry().find(values["service"])):
+                raise Invalid({"service": closed})
             if values["name"] != job.name:
                 refuse_taken_name(session, values["name"], job_id)
             refuse_missing_calendar(session, values["calendar_id"])
@@ -359,6 +361,8 @@ def _checked(wanted: Definition) -> tuple[ServiceFunction, dict[str, Any]]:
         errors["service"] = unknown_service(wanted.service)
     if lost := lost_from_sight(wanted.tags):
         errors.setdefault("tags", lost)
+    if closed := closed_to_sight(function):
+        errors.setdefault("service", closed)
     if errors:
         raise Invalid(errors)
     assert function is not None

@@ -18,6 +18,7 @@ from aegis_web.database import Model
 from aegis_web.extensions import db
 from aegis_web.jobs.models import Job, Origin
 from aegis_web.language import _
+from aegis_web.registry import ServiceFunction
 from aegis_web.runs.models import Kind, Run
 
 JOBS: Any = Job.__table__  # without the mapper, so that what narrows is not narrowed itself
@@ -94,6 +95,18 @@ def lost_from_sight(tags: Collection[str]) -> str | None:
         return None
     return _(
         "You see only jobs with the tags of your account. Keep one of them: %(tags)s.",
+        tags=", ".join(sight.tags),
+    )
+
+
+def closed_to_sight(function: ServiceFunction | None) -> str | None:
+    """Why who asks may give a job no such service function; None: they may."""
+    sight = current()
+    if sight is None or function is None or not function.of_all_jobs:
+        return None
+    return _(
+        "This is about all jobs, and your account sees only those with the tags %(tags)s. An "
+        "administrator can do it, or let you see all jobs.",
         tags=", ".join(sight.tags),
     )
 

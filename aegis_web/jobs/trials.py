@@ -14,10 +14,12 @@ from aegis_web.audit.models import SYSTEM, Actor
 from aegis_web.engine import changes
 from aegis_web.engine.settle import now_of
 from aegis_web.engine.triggers import DateTrigger
+from aegis_web.errors import Invalid
 from aegis_web.extensions import transaction
 from aegis_web.jobs.actions import sealed
 from aegis_web.jobs.models import Job, JobState, Origin, Overlap
 from aegis_web.jobs.queries import registry
+from aegis_web.jobs.sight import closed_to_sight
 from aegis_web.registry import ServiceFunction
 from aegis_web.runs.models import Kind
 
@@ -29,6 +31,8 @@ def try_service(
 
     Raises: Invalid by field; Conflict while everything is paused.
     """
+    if closed := closed_to_sight(function):
+        raise Invalid({"service": closed})
     given = sealed(function, arguments)
     with transaction() as session:
         job = stand_in(session, function)

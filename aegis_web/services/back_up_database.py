@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 @service(
     category="Upkeep",
     requires=Requires("persistent", N_("set AEGIS_COMPONENTS=scheduler,database")),
+    of_all_jobs=True,
 )
 def back_up_database() -> dict[str, Any] | None:
     """Back up the database.

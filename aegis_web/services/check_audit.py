@@ -10,7 +10,7 @@ from aegis_web.registry import service
 log = logging.getLogger(__name__)
 
 
-@service(category="Upkeep", timeout_seconds=3_600)
+@service(category="Upkeep", timeout_seconds=3_600, of_all_jobs=True)
 def check_audit() -> dict[str, str | int | None]:
     """Check the audit.
 

@@ -12,7 +12,7 @@ NAMED = 5  # jobs in the error
 log = logging.getLogger(__name__)
 
 
-@service(category="Upkeep", timeout_seconds=3_600)
+@service(category="Upkeep", timeout_seconds=3_600, of_all_jobs=True)
 def check_ledger() -> dict[str, int]:
     """Check the ledger.
 

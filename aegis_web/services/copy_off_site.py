@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
     category="Upkeep",
     idempotent=True,
     requires=Requires("backup_off_site", N_("set AEGIS_BACKUP_OFF_SITE to a place off-site")),
+    of_all_jobs=True,
 )
 def copy_off_site() -> dict[str, list[str]] | None:
     """Copy backups off-site.

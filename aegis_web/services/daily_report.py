@@ -24,7 +24,7 @@ class _Stopped(Exception):
     """Somebody asked for the end of the report."""
 
 
-@service(category="Reports", timeout_seconds=3_600, runs_in="thread")
+@service(category="Reports", timeout_seconds=3_600, runs_in="thread", of_all_jobs=True)
 def daily_report(
     hours: Annotated[int, Field(ge=1, le=744)] = 24,
     email_to: Annotated[list[Address], Field(max_length=50)] = [],  # noqa: B006 (never changed)

@@ -9,7 +9,7 @@ from aegis_web.registry import service
 log = logging.getLogger(__name__)
 
 
-@service(category="Upkeep", timeout_seconds=600)
+@service(category="Upkeep", timeout_seconds=600, of_all_jobs=True)
 def make_forecast() -> dict[str, int]:
     """Make the forecast.
 

@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 @service(
     category="Upkeep",
     requires=Requires("persistent", N_("set AEGIS_COMPONENTS=scheduler,database")),
+    of_all_jobs=True,
 )
 def prove_backups() -> list[str] | None:
     """Prove all backups.

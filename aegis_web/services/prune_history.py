@@ -16,7 +16,7 @@ Megabytes = Annotated[int, Field(ge=1, le=1_000_000)]
 log = logging.getLogger(__name__)
 
 
-@service(category="Upkeep", timeout_seconds=3_600)
+@service(category="Upkeep", timeout_seconds=3_600, of_all_jobs=True)
 def prune_history(
     runs_days: Days | None = None,
     logs_days: Days | None = None,
