@@ -4,6 +4,7 @@ Our own migrations make the tables, and only the rows of those are copied, colum
 else the file holds (triggers, views, virtual tables, tables of others) is neither run nor taken.
 """
 
+import json
 import re
 import resource
 import sqlite3
@@ -24,10 +25,20 @@ SECONDS_AT_LEAST, BYTES_A_SECOND = 120, 1_000_000  # of processor time
 GROWTH = 3  # times the file's size: indexes that it may lack
 LATEST_US = 253_402_300_799_999_999  # the end of the year 9999, in microseconds since the epoch
 INSTANT = f"typeof({{0}}) = 'integer' AND {{0}} BETWEEN 0 AND {LATEST_US}"
-SHAPES = {  # of JSON that the product reads by its keys
-    "trigger": "json_valid({0}) AND json_type({0}) = 'object'",
-    "arguments": "json_valid({0}) AND json_type({0}) = 'object'",
-    "tags": "json_valid({0}) AND json_type({0}) = 'array'",
+DEEPEST = 100  # levels of JSON that a page can read and show
+LONGEST_NAME = 1_000  # characters; the product itself takes 200
+READABLE = "json_valid({0}) AND readable({0})"
+OBJECT = f"{READABLE} AND json_type({{0}}) = 'object'"
+TEXTS = (
+    f"{READABLE} AND json_type({{0}}) = 'array' "
+    "AND NOT EXISTS (SELECT 1 FROM json_each({0}) AS one WHERE one.type <> 'text')"
+)
+SHAPES = {  # of what the product reads by its keys, or shows in every list
+    "trigger": OBJECT,
+    "arguments": OBJECT,
+    "tags": TEXTS,
+    "retry_errors": TEXTS,
+    "name": f"typeof({{0}}) = 'text' AND length({{0}}) <= {LONGEST_NAME}",
 }
 FITS = (  # by the declared type of a column, what a value of it must be
     (re.compile("JSON"), "json_valid({0})"),
@@ -86,6 +97,7 @@ def rebuild(source: Path, target: Path, migrations: Path) -> None:
         connection.commit()
     engine.dispose()
     with closing(open_strange(target.as_uri())) as made:
+        made.create_function("readable", 1, readable, deterministic=True)
         made.execute("ATTACH DATABASE ? AS given", (f"{source.as_uri()}?mode=ro&immutable=1",))
         made.execute("BEGIN")
         for table in tables_of(made, "main"):
@@ -173,6 +185,25 @@ def rule_of(name: str, kind: str) -> str | None:
         by_type = INSTANT
     rule = SHAPES.get(name, by_type)
     return rule and rule.format(f'"{name}"')
+
+
+def readable(text: str) -> bool:
+    """Whether Python can read this JSON and write it out again, however deep in calls it is."""
+    try:
+        level = [[json.loads(text)]]
+        json.dumps(level, ensure_ascii=False).encode()
+    except (TypeError, ValueError, RecursionError):  # none, many digits, half a sign, nested
+        return False
+    depth = 0
+    while level and depth <= DEEPEST:
+        depth += 1
+        level = [
+            inner
+            for value in level
+            for inner in (value.values() if isinstance(value, dict) else value)
+            if isinstance(inner, (dict, list))
+        ]
+    return depth <= DEEPEST
 
 
 def holds(made: sqlite3.Connection, table: str, condition: str) -> Any:

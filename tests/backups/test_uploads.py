@@ -100,6 +100,20 @@ STRANGE = {
     "text for a number": ("UPDATE jobs SET revision = 'many'", "a value in revision"),
     "no JSON": ("UPDATE jobs SET trigger = 'daily'", "a value in trigger"),
     "JSON of another shape": ("UPDATE jobs SET tags = '5'", "a value in tags"),
+    "a tag that is no text": ("UPDATE jobs SET tags = '[{}]'", "a value in tags"),
+    "JSON too deep to be read": (
+        "UPDATE jobs SET arguments = '" + '{"a":' * 500 + "1" + "}" * 500 + "'",
+        "a value in arguments",
+    ),
+    "a number too long to be read": (
+        "UPDATE jobs SET arguments = '{\"a\":" + "9" * 6_000 + "}'",
+        "a value in arguments",
+    ),
+    "half a sign": ("""UPDATE jobs SET arguments = '{"a":"\\ud800"}'""", "a value in arguments"),
+    "a name that fills a page": (
+        "UPDATE jobs SET name = printf('%.2000c', 'x')",
+        "a value in name",
+    ),
     "an instant that no clock shows": (
         f"UPDATE jobs SET updated_at = {2**62}",
         "a value in updated_at",
