@@ -141,6 +141,15 @@ def test_an_address_that_is_a_secret_stays_out_of_the_log(
     assert "hunter2" not in caplog.messages[0]
 
 
+@pytest.mark.parametrize("path", ["/password/hunter2/", "/set-up/hunter2/x", "/Feeds/hunter2.ics"])
+def test_a_secret_in_a_mistyped_address_stays_out_too(
+    client: FlaskClient, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    assert client.get(path).status_code == 404
+    assert "was refused with 404" in caplog.messages[0]
+    assert "hunter2" not in caplog.messages[0]
+
+
 def test_a_debugger_sees_the_surprise_itself(app: Flask) -> None:
     app.debug = True
     with pytest.raises(RuntimeError):
