@@ -15,7 +15,11 @@ from aegis_web.config import settings
 from aegis_web.errors import AegisError
 
 Address = IPv4Address | IPv6Address
-SPECIAL = ip_network("192.0.0.0/24")  # RFC 6890; before 3.13 Python knows a part of it
+SPECIAL = (  # never of the public internet, whatever this Python says
+    ip_network("192.0.0.0/24"),  # RFC 6890
+    ip_network("64:ff9b:1::/48"),  # RFC 8215: a translator of this network
+    ip_network("::/96"),  # RFC 4291: IPv4 addresses, deprecated
+)
 NAT64 = ip_network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
 
 
@@ -78,7 +82,8 @@ def plain(address: Address) -> Address:
 
 def is_outside(address: Address) -> bool:
     """Whether the address is one of the public internet."""
-    return address.is_global and not address.is_multicast and address not in SPECIAL
+    special = any(address in network for network in SPECIAL)
+    return address.is_global and not address.is_multicast and not special
 
 
 def is_named(host: str, address: Address, targets: Sequence[str]) -> bool:
