@@ -190,7 +190,7 @@ def rule_of(name: str, kind: str) -> str | None:
 def readable(text: str) -> bool:
     """Whether Python can read this JSON and write it out again, however deep in calls it is."""
     try:
-        level = [[json.loads(text)]]
+        level: list[Any] = [[json.loads(text)]]
         json.dumps(level, ensure_ascii=False).encode()
     except (TypeError, ValueError, RecursionError):  # none, many digits, half a sign, nested
         return False
