@@ -2,6 +2,7 @@
 
 from flask import Blueprint, Response, flash, request, url_for
 
+from aegis_web.accounts.fresh import ask_for_fresh_sign_in
 from aegis_web.accounts.session import current_actor
 from aegis_web.clock import utc_now
 from aegis_web.errors import Invalid
@@ -25,7 +26,9 @@ def index() -> Response:
 
 @bp.post("")
 def create() -> Response:
-    """Make a token, and show it this one time."""
+    """Make a token, for who has just signed in, and show it this one time."""
+    if asked := ask_for_fresh_sign_in(url_for(".index")):  # it may fetch what takes one
+        return asked
     name, days = (one_line(request.form.get(field, "")) for field in ("name", "days"))
     try:
         token = actions.make_token(current_actor(), name, request.form.getlist("scopes"), days)

@@ -182,3 +182,12 @@ def test_a_wrong_form_says_what_is_wrong(
     assert message in answer.text
     with app.app_context():
         assert db.session.scalars(select(Token)).unique().all() == []
+
+
+def test_a_new_one_takes_a_fresh_sign_in(admin: Browser, app: Flask) -> None:
+    admin.get("/tokens")
+    with time_machine.travel(utc_now() + timedelta(minutes=11)):
+        answer = admin.post("/tokens", data={"name": "backup", "scopes": "backups:read"})
+    assert answer.headers["Location"] == "/account/confirm?next=/tokens"
+    with app.app_context():
+        assert db.session.scalar(select(Token.id)) is None
