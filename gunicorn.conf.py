@@ -4,8 +4,10 @@ The settings are checked here, in the arbiter, before any worker starts: a wrong
 start with one line and exit status 78 (EX_CONFIG of sysexits.h).
 """
 
+import logging
 import os
 import socket
+import struct
 import sys
 from typing import Any
 
@@ -15,6 +17,7 @@ from aegis_web.config import check_settings, load_settings
 from aegis_web.errors import AegisError, ConfigError
 
 EX_CONFIG = 78
+PATIENCE_SECONDS = 10  # between two bytes of a request: a thread waits for them
 
 
 def stop(error: AegisError) -> None:
@@ -78,6 +81,23 @@ def refuse_taken(address: tuple[str, int]) -> None:
         except OSError as error:
             cure = f"{error.strerror}; end the program that uses it, or choose another PORT"
             stop(ConfigError("PORT", address[1], cure))
+
+
+def when_ready(server: Any) -> None:
+    """Let no request that stalls hold a thread for ever; connections inherit it on Linux."""
+    patience = struct.pack("ll", PATIENCE_SECONDS, 0)
+    for listener in server.LISTENERS:
+        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, patience)
+    logging.getLogger("gunicorn.error").addFilter(say_in_one_line)
+
+
+def say_in_one_line(record: logging.LogRecord) -> bool:
+    """A request that stalled is no fault of ours, and needs no traceback."""
+    if record.exc_info and isinstance(record.exc_info[1], BlockingIOError):
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+        record.msg = f"a request stalled for {PATIENCE_SECONDS} s and was given up"
+        record.args, record.exc_info = None, None
+    return True
 
 
 def post_worker_init(worker: Any) -> None:
