@@ -91,7 +91,9 @@ def jobs_as_text(connection: Connection, watch: Watch) -> str | None:
     Raises: Stopped.
     """
     try:
-        return written(things_in(connection, current_app.extensions["aegis.registry"]), watch)
+        with connection.begin_nested():  # an error of PostgreSQL must not end what is copied
+            things = things_in(connection, current_app.extensions["aegis.registry"])
+        return written(things, watch)
     except UNTOLD as error:
         log.warning("The backup has no text of its jobs (%s: %s)", type(error).__name__, error)
         return None

@@ -5,12 +5,13 @@ import os
 import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 import pyrage
 import pytest
 import zstandard
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import Connection, select, text
 
 from aegis_web.audit.models import SYSTEM, AuditEntry, audit_entry
 from aegis_web.audit.queries import head
@@ -100,6 +101,23 @@ def test_without_a_client_the_rows_alone_are_copied_and_proven(
     with app.app_context(), transaction() as session:
         session.get_one(Backup, backup.id).sha256 = hashlib.sha256(short).hexdigest()
     with app.app_context(), pytest.raises(Unusable, match="ends too early"):
+        prove(backup.id, SYSTEM)
+
+
+def test_rows_alone_are_copied_though_their_jobs_cannot_be_told(
+    make_app: MakeApp, pg_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ask_wrongly(connection: Connection, name: str) -> Any:
+        return connection.execute(text(f"SELECT nothing FROM {name}")).all()
+
+    app = make_app(DATABASE_URL=pg_url)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("aegis_web.backups.postgres.USUAL_FOLDERS", ())
+    monkeypatch.setattr("aegis_web.backups.jobs_text.rows_of", ask_wrongly)
+    backup = made(app)
+    assert backup.manifest is not None
+    assert backup.manifest["jobs"] is None
+    with app.app_context():
         prove(backup.id, SYSTEM)
 
 
