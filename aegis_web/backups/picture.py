@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from math import log1p
 
 from aegis_web.backups.models import SAFETY
-from aegis_web.backups.retention import FOREIGN, REASONS, Known, Retention
+from aegis_web.backups.retention import FOREIGN, LAST_DAY, OTHER_KIND, REASONS, Known, Retention
 from aegis_web.backups.tiers import DAILY, HOURLY, MONTHLY, NEWEST, WEEKLY
 from aegis_web.language import N_, _
 from aegis_web.web.charts import Tick
@@ -17,10 +17,12 @@ from aegis_web.web.formats import clock
 
 NAMES = {
     NEWEST: N_("Newest"),
+    LAST_DAY: N_("Last 24 hours"),
     HOURLY: N_("Hourly"),
     DAILY: N_("Daily"),
     WEEKLY: N_("Weekly"),
     MONTHLY: N_("Monthly"),
+    OTHER_KIND: N_("Other database"),
     SAFETY: N_("Before a restore"),
     FOREIGN: N_("From elsewhere"),
 }

@@ -14,7 +14,7 @@ from aegis_web.backups.actions import remove
 from aegis_web.backups.models import ELSEWHERE, UNCONFIRMED, Backup
 from aegis_web.backups.off_site_copies import let_go
 from aegis_web.backups.queries import brought_back, taken_in_at
-from aegis_web.backups.retention import Known, known_backups, rules_of, why_kept
+from aegis_web.backups.retention import Known, kind_of, known_backups, rules_of, why_kept
 from aegis_web.clock import utc_now
 from aegis_web.config import settings
 from aegis_web.errors import AegisError
@@ -60,9 +60,14 @@ def declined_of(session: Session, backups: Iterable[Known], now: datetime) -> se
 
 
 def is_replaced(session: Session, backup: Backup) -> bool:
-    """Whether a newer proven one of ours is there; it cannot vanish within this transaction."""
+    """Whether a newer proven one of ours is there; it cannot vanish within this transaction.
+
+    One that is proven is replaced only by one of the same kind of database.
+    """
     newer = tuple_(Backup.made_at, Backup.id) > (backup.made_at, backup.id)
     own = Backup.origin.not_in(ELSEWHERE)
     query = select(Backup.id).where(Backup.proven_at.is_not(None), own, newer)
+    if backup.proven_at is not None:
+        query = query.where(Backup.database.istartswith(kind_of(backup.database)))
     newest = query.order_by(Backup.made_at.desc(), Backup.id.desc()).limit(1)
     return session.scalar(newest.with_for_update(read=True)) is not None

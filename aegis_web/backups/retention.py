@@ -12,14 +12,18 @@ from aegis_web.backups.actions import JOB_KEY
 from aegis_web.backups.models import ELSEWHERE, MADE, SAFETY, Backup
 from aegis_web.backups.tiers import DAILY, HOURLY, MONTHLY, NEWEST, WEEKLY, kept_by
 from aegis_web.config import Settings, settings
+from aegis_web.database import WRITE
 from aegis_web.engine.triggers import coming, from_json
 from aegis_web.extensions import db
 from aegis_web.jobs.models import Job, JobState
 
 FOREIGN = "foreign"  # the reason of those from elsewhere
+LAST_DAY = "last_day"  # the reason of those that are younger than `YOUNG`
+OTHER_KIND = "other_kind"  # the reason of the newest of a database that was moved away from
+YOUNG = timedelta(days=1)  # until then a day's next backup does not take the place of one
 SAFETY_AGE = timedelta(days=7)  # until then what a restore has replaced can be had again
 LOOK_AHEAD = 32  # planned backups of which one is asked what it makes go
-REASONS = (NEWEST, HOURLY, DAILY, WEEKLY, MONTHLY, SAFETY, FOREIGN)
+REASONS = (NEWEST, LAST_DAY, HOURLY, DAILY, WEEKLY, MONTHLY, OTHER_KIND, SAFETY, FOREIGN)
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,7 @@ class Known:
     proven: bool
     origin: str = MADE
     file_name: str = ""
+    kind: str = ""  # of its database, as `kind_of` says
 
 
 @dataclass(frozen=True)
@@ -71,13 +76,25 @@ def rules_of(config: Settings) -> Rules:
     return Rules(counts, ZoneInfo(config.zone))
 
 
+def kind_of(database: str) -> str:
+    """Which kind of database "SQLite 3.45" or "PostgreSQL 16.4" is: as an engine calls it."""
+    return database.partition(" ")[0].lower()
+
+
 def known_backups(session: Session) -> list[Known]:
     """All that the table holds, newest first. One query."""
-    columns = Backup.id, Backup.made_at, Backup.proven_at, Backup.origin, Backup.file_name
-    rows = session.execute(select(*columns).order_by(Backup.made_at.desc(), Backup.id.desc()))
+    facts = Backup.id, Backup.made_at, Backup.proven_at, Backup.origin, Backup.file_name
+    query = select(*facts, Backup.database).order_by(Backup.made_at.desc(), Backup.id.desc())
     return [
-        Known(row.id, row.made_at, row.proven_at is not None, row.origin, row.file_name)
-        for row in rows
+        Known(
+            row.id,
+            row.made_at,
+            row.proven_at is not None,
+            row.origin,
+            row.file_name,
+            kind_of(row.database),
+        )
+        for row in session.execute(query)
     ]
 
 
@@ -85,7 +102,8 @@ def why_kept(backups: Sequence[Known], rules: Rules, now: datetime) -> dict[int,
     """Why each backup stays, by its number; one without a reason goes.
 
     A backup stays if the tiers keep it among all, or among the proven ones alone: so one that is
-    no good takes no other's place. The newest proven one stays, and whatever is newer. One from
+    no good takes no other's place. The newest proven one stays, and whatever is newer; so does the
+    newest proven one of each kind of database, and whatever is younger than `YOUNG`. One from
     elsewhere replaces none of ours and goes by hand only.
     """
     own = [backup for backup in backups if backup.origin not in ELSEWHERE]
@@ -94,15 +112,24 @@ def why_kept(backups: Sequence[Known], rules: Rules, now: datetime) -> dict[int,
     among_all = kept_by(times, rules.counts, rules.zone)
     among_proven = kept_by(proven, rules.counts, rules.zone)
     kept, replaced = {}, False
-    young = {one.id for one in own if one.origin == SAFETY and now - one.made_at < SAFETY_AGE}
+    kinds = {one.id: one.kind for one in own if one.proven}
+    seen: set[str] = set()  # kinds of which a newer one is proven
+    young = {one.id for one in own if now - one.made_at < YOUNG}
+    safety = {one.id for one in own if one.origin == SAFETY and now - one.made_at < SAFETY_AGE}
     for number, reasons in among_all.items():
         found = {*reasons, *among_proven.get(number, ())}
         if not replaced:
             found.add(NEWEST)
+        elif number in kinds and kinds[number] not in seen:
+            found.add(OTHER_KIND)
         if number in young:
+            found.add(LAST_DAY)
+        if number in safety:
             found.add(SAFETY)
         kept[number] = tuple(reason for reason in REASONS if reason in found)
         replaced = replaced or number in proven
+        if number in kinds:
+            seen.add(kinds[number])
     return kept | {one.id: (FOREIGN,) for one in backups if one.origin in ELSEWHERE}
 
 
@@ -118,15 +145,21 @@ def retention(now: datetime) -> Retention:
     job = db.session.execute(query).first()
     fires = coming(from_json(job.trigger), job.next_run_at, now, LOOK_AHEAD) if job else []
     kept = why_kept(backups, rules, now)
-    return Retention(backups, kept, rules, fires, next_to_go(backups, rules, fires or [now]))
+    kind = db.engines[WRITE].dialect.name
+    return Retention(backups, kept, rules, fires, next_to_go(backups, rules, fires or [now], kind))
 
 
-def next_to_go(backups: Sequence[Known], rules: Rules, fires: Iterable[datetime]) -> Leaving | None:
-    """What goes first if a proven backup is made at each of `fires`; None: nothing by then."""
+def next_to_go(
+    backups: Sequence[Known], rules: Rules, fires: Iterable[datetime], kind: str = ""
+) -> Leaving | None:
+    """What goes first if a proven backup of this `kind` of database is made at each of `fires`.
+
+    None: nothing by then.
+    """
     known = list(backups)
     for at in fires:
         number = max((each.id for each in known), default=0) + 1
-        known.insert(0, Known(number, at, proven=True))
+        known.insert(0, Known(number, at, proven=True, kind=kind))
         kept = why_kept(known, rules, at)
         if gone := frozenset(each.id for each in backups if not kept[each.id]):
             return Leaving(at, gone)

@@ -71,13 +71,12 @@ def add_to(app: Flask, days: float, **facts: Any) -> Backup:
     (settings.backup_dir / f"{name}.jobs.yaml").write_text("jobs: []")
     backup = Backup(
         file_name=name,
-        database="SQLite 3.45",
         size_bytes=6,
         sha256="0" * 64,
         made_at=made_at,
         seconds=1,
         made_by="Daily database backup",
-        **{"proven_at": made_at, **facts},
+        **{"database": "SQLite 3.45", "proven_at": made_at, **facts},
     )
     with app.app_context(), transaction() as session:
         session.add(backup)

@@ -78,7 +78,7 @@ def test_each_tier_has_a_lane_with_a_mark_for_each_backup_it_keeps(in_app: None)
 def test_the_table_says_the_same(in_app: None) -> None:
     picture = drawn(nights(400))
     assert len(picture.rows) == 21
-    assert picture.rows[0].reasons == "Newest, Daily, Weekly, Monthly"
+    assert picture.rows[0].reasons == "Newest, Last 24 hours, Daily, Weekly, Monthly"
     assert [row.made_at for row in picture.rows if row.leaving] == list(picture.leaving)
     assert all(row.reasons for row in picture.rows)
 
@@ -89,7 +89,7 @@ def test_what_goes_next_is_told_with_the_backup_after_which_it_goes(in_app: None
     assert picture.leaving == (NOON - timedelta(days=2, hours=10),)
     unplanned = drawn(nights(400), planned=False)
     assert unplanned.leaving_at is None
-    assert unplanned.leaving == (NOON - timedelta(hours=10),)  # another one today replaces it
+    assert unplanned.leaving == ()  # another one today does not replace the one of this night
 
 
 def test_what_no_tier_keeps_any_more_goes_with_the_next_one(in_app: None) -> None:
@@ -113,7 +113,7 @@ def test_other_reasons_have_a_lane_where_they_alone_keep_one(in_app: None) -> No
     foreign = Known(9, NOON - timedelta(days=2), proven=True, origin=UPLOADED)
     lanes = drawn([safe, foreign, *nights(1)], counts=none).lanes
     names = [lane.name for lane in lanes]
-    assert names == ["Newest", "Before a restore", "From elsewhere", "Goes next"]
+    assert names == ["Newest", "Last 24 hours", "Before a restore", "From elsewhere", "Goes next"]
 
 
 def test_of_very_many_only_the_newest_are_drawn(in_app: None) -> None:

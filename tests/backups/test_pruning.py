@@ -101,6 +101,32 @@ def test_what_is_newer_than_the_last_proven_one_stays(app: Flask, add_backup: Ad
     assert files(app) == with_files_beside(*bad, *good[:2])
 
 
+def test_the_last_proven_one_of_the_other_kind_of_database_stays(
+    app: Flask, add_backup: AddBackup
+) -> None:
+    gone, last = (add_backup(days, database="SQLite 3.40") for days in (9, 8))
+    kept = [add_backup(days, database="PostgreSQL 16.4") for days in (1, 0)]
+    with app.app_context():
+        assert prune(SYSTEM) == ([gone.file_name], {})
+    assert files(app) == with_files_beside(last, *kept)
+
+
+def test_none_goes_whose_newer_one_of_its_kind_was_deleted_meanwhile(
+    app: Flask, add_backup: AddBackup
+) -> None:
+    old, newer = (add_backup(days, database="SQLite 3.40") for days in (9, 8))
+    add_backup(2, database="PostgreSQL 16.4"), add_backup(1, database="PostgreSQL 16.4")
+    newest = [newer]
+
+    def delete_it(*_: object) -> None:
+        if newest:
+            delete_backup(newest.pop().id, ALICE)
+
+    with app.app_context(), committed.connected_to(delete_it):
+        assert prune(SYSTEM) == ([], {})
+    assert old.id in {row.id for row in stored(app)}
+
+
 def test_a_safety_backup_is_not_a_week_old(app: Flask, add_backup: AddBackup) -> None:
     young, _old = add_backup(6.9, origin=SAFETY), add_backup(7.1, origin=SAFETY)
     kept = [add_backup(days) for days in (0, 1)]
@@ -182,9 +208,11 @@ def test_a_kill_at_any_file_leaves_none_without_its_row(
 def test_a_run_prunes_after_it_has_proved(make_app: MakeApp, sqlite_database: str) -> None:
     app = make_app(DATABASE_URL=sqlite_database, **TWO_DAYS)
     with app.app_context():
-        results = [back_up_database() or {} for _ in range(2)]
-    assert [len(result["deleted"]) for result in results] == [0, 1]
-    assert [row.id for row in stored(app)] == [results[1]["id"]]
+        first = back_up_database() or {}
+        add_to(app, 1), add_to(app, 2)
+        second = back_up_database() or {}
+    assert (len(first["deleted"]), len(second["deleted"])) == (0, 1)
+    assert {first["id"], second["id"]} < {row.id for row in stored(app)}
 
 
 def test_a_run_whose_backup_is_no_good_prunes_nothing(
@@ -209,10 +237,11 @@ def test_a_run_that_cannot_delete_fails_and_keeps_its_backup(
     app = make_app(DATABASE_URL=sqlite_database, **TWO_DAYS)
     settings: Settings = app.extensions["aegis.settings"]
     with app.app_context():
-        first = back_up_database() or {}
-        file: Path = settings.backup_dir / first["file_name"]
+        back_up_database()
+        add_to(app, 1)
+        file: Path = settings.backup_dir / add_to(app, 2).file_name
         file.unlink()
         file.mkdir()
         with pytest.raises(AegisError, match=r"is made and proven, but .* 1 .* cannot be deleted"):
             back_up_database()
-    assert [row.proven_at is not None for row in stored(app)] == [True, True]
+    assert [row.proven_at is not None for row in stored(app)] == [True] * 4

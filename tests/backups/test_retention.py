@@ -7,7 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aegis_web.backups.models import ELSEWHERE, FETCHED, MADE, SAFETY, UPLOADED
-from aegis_web.backups.retention import FOREIGN, Known, Leaving, Rules, next_to_go, why_kept
+from aegis_web.backups.retention import (
+    FOREIGN,
+    LAST_DAY,
+    OTHER_KIND,
+    Known,
+    Leaving,
+    Rules,
+    next_to_go,
+    why_kept,
+)
 from aegis_web.backups.tiers import DAILY, HOURLY, MONTHLY, NEWEST, WEEKLY
 from tests.backups.test_tiers import counts, instants, unhurried, zones
 
@@ -21,7 +30,11 @@ rules = st.builds(Rules, counts, zones)
 def tables(draw: st.DrawFn) -> list[Known]:
     made = draw(st.lists(instants, max_size=25))
     proven, origins = st.booleans(), st.sampled_from([MADE, SAFETY, *ELSEWHERE])
-    return [Known(number, at, draw(proven), draw(origins)) for number, at in enumerate(made, 1)]
+    kinds = st.sampled_from(["sqlite", "postgresql"])
+    return [
+        Known(number, at, draw(proven), draw(origins), kind=draw(kinds))
+        for number, at in enumerate(made, 1)
+    ]
 
 
 def night(number: int, days: int, *, proven: bool = True, origin: str = MADE) -> Known:
@@ -43,7 +56,35 @@ def test_bad_backups_take_no_place_from_good_ones() -> None:
 def test_a_bad_backup_of_the_same_day_does_not_replace_a_good_one() -> None:
     later = Known(2, NOON - timedelta(days=1), proven=False)
     kept = why_kept([night(3, 0), later, night(1, 1)], TWO_DAYS, NOON)
-    assert kept == {3: (NEWEST, DAILY), 2: (DAILY,), 1: (DAILY,)}
+    assert kept == {3: (NEWEST, LAST_DAY, DAILY), 2: (DAILY,), 1: (DAILY,)}
+
+
+def test_a_backup_of_the_last_day_stays_beside_a_newer_one() -> None:
+    first, second = (
+        Known(number, NOON - timedelta(minutes=9 - number), proven=True) for number in (1, 2)
+    )
+    kept = why_kept([second, first], TWO_DAYS, NOON)
+    assert kept == {2: (NEWEST, LAST_DAY, DAILY), 1: (LAST_DAY,)}
+    assert staying([second, first], TWO_DAYS, NOON + timedelta(hours=25)) == {2}
+    assert next_to_go([second, first], TWO_DAYS, [NOON + timedelta(hours=1)]) is None
+
+
+def test_the_newest_proven_one_of_the_other_kind_of_database_stays() -> None:
+    before = [
+        Known(number, NOON - timedelta(days=99 - number), number < 3, kind="sqlite")
+        for number in (1, 2, 3)
+    ]
+    after = [
+        Known(number, NOON - timedelta(days=9 - number), True, kind="postgresql")
+        for number in (4, 5, 6, 7, 8)
+    ]
+    kept = why_kept([*before, *after], TWO_DAYS, NOON)
+    assert (kept[1], kept[2], kept[3]) == ((), (OTHER_KIND,), ())
+    assert staying([*before, *after], TWO_DAYS) == {2, 7, 8}
+    known, fires = [after[-1], after[-2], before[1]], [NOON + timedelta(days=2)]
+    leaving = next_to_go(known, TWO_DAYS, fires, "postgresql")
+    assert leaving == Leaving(fires[0], frozenset({7}))
+    assert NEWEST in why_kept(before, TWO_DAYS, NOON)[2]
 
 
 def test_nothing_goes_before_a_newer_one_is_proven() -> None:
@@ -101,6 +142,7 @@ def test_the_newest_proven_and_all_that_is_newer_stay(
     backups: list[Known], of: Rules, now: datetime
 ) -> None:
     kept = why_kept(backups, of, now)
+    assert all(kept[backup.id] for backup in backups if now - backup.made_at < timedelta(days=1))
     assert kept.keys() == {backup.id for backup in backups}
     own = [backup for backup in backups if backup.origin not in ELSEWHERE]
     proven = max(((each.made_at, each.id) for each in own if each.proven), default=None)
