@@ -40,6 +40,11 @@ class Backup(Model):
     contents: Mapped[dict[str, Any] | None] = mapped_column(Document, deferred=True)  # jobs, rows
 
 
+def kind_of(database: str) -> str:
+    """Which kind of database "SQLite 3.45" or "PostgreSQL 16.4" is: as an engine calls it."""
+    return database.partition(" ")[0].lower()
+
+
 class CopyState(StrEnum):
     """What becomes of a copy off-site."""
 

@@ -32,7 +32,7 @@ from aegis_web.backups.copies import (
 )
 from aegis_web.backups.folder import Folder, Partial
 from aegis_web.backups.manifest import snapshot_of
-from aegis_web.backups.models import Backup
+from aegis_web.backups.models import Backup, kind_of
 from aegis_web.backups.off_site_copies import wants_copy
 from aegis_web.clock import utc_now
 from aegis_web.config import settings
@@ -44,6 +44,10 @@ from aegis_web.system import schema
 
 SQLITE = b"SQLite format 3\x00"
 GONE = N_("There is no such backup, or there is no more.")
+POSTGRES_ONLY = N_(
+    "It is a copy of PostgreSQL, and this installation runs on SQLite: restore it into "
+    "PostgreSQL, then move with `flask database copy`."
+)
 SPARE_BYTES = 64 * 1024 * 1024  # what a scratch file leaves free on the disk
 
 proof_failed = Signal("sent after the commit that marks a backup as unusable, with its number")
@@ -67,12 +71,15 @@ def prove(backup_id: int, actor: Actor, watch: Watch = UNWATCHED) -> float:
     """Restore a backup into a scratch database, compare it and write the verdict down; the seconds.
 
     Raises: NotFound; Unusable when it is no good, which is then written down; Stopped, and
-    AegisError where it could not be tried, and the verdict stays what it was.
+    AegisError where it could not be tried, and the verdict stays what it was: so one of PostgreSQL
+    on SQLite.
     """
     with transaction() as session:
         backup = session.get(Backup, backup_id)
         if backup is None:
             raise NotFound(_(GONE))
+        if needs_postgres(backup.database):
+            raise Conflict(_(POSTGRES_ONLY))
         wanted = snapshot_of(backup.manifest) if backup.manifest else None
         name, sha256 = backup.file_name, backup.sha256
     began = monotonic()
@@ -89,6 +96,12 @@ def prove(backup_id: int, actor: Actor, watch: Watch = UNWATCHED) -> float:
     seconds = round(monotonic() - began, 3)
     write_down(backup_id, actor, contents, seconds, None)
     return seconds
+
+
+def needs_postgres(database: str) -> bool:
+    """Whether a backup of that database cannot be proven here, because only PostgreSQL could."""
+    on_postgres = db.engines[WRITE].dialect.name == "postgresql"
+    return kind_of(database) == "postgresql" and not on_postgres
 
 
 def bring_back(
@@ -149,12 +162,7 @@ def restored(
     archive.require_rows(plain)
     engine = db.engines[WRITE]
     if engine.dialect.name != "postgresql":
-        raise Unusable(
-            _(
-                "It is a copy of PostgreSQL, and this installation runs on SQLite: restore it into "
-                "PostgreSQL, then move with `flask database copy`."
-            )
-        )
+        raise Unusable(_(POSTGRES_ONLY))
     revision = (wanted.revision if wanted else None) or archive.revision_in(plain)
     with refusals(), engine.connect() as connection, connection.begin() as work:
         connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
@@ -246,14 +254,17 @@ def is_gone(backup_id: int) -> bool:
 def prove_all(actor: Actor, watch: Watch = UNWATCHED) -> tuple[list[str], dict[str, str]]:
     """Prove every backup anew, newest first: the names of the good, and what is wrong with others.
 
-    One that is deleted meanwhile is neither. Raises: Stopped.
+    One that is deleted meanwhile is neither, nor one of PostgreSQL on SQLite. Raises: Stopped.
     """
     with transaction() as session:
         backups = session.execute(
-            select(Backup.id, Backup.file_name).order_by(Backup.id.desc())
+            select(Backup.id, Backup.file_name, Backup.database).order_by(Backup.id.desc())
         ).all()
     good, bad = [], {}
-    for backup_id, name in backups:
+    for backup_id, name, database in backups:
+        if needs_postgres(database):
+            log.info("%s is skipped: %s", name, POSTGRES_ONLY)
+            continue
         try:
             seconds = prove(backup_id, actor, watch)
         except Stopped:

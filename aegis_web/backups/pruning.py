@@ -11,10 +11,10 @@ from sqlalchemy.orm import Session
 
 from aegis_web.audit.models import Actor
 from aegis_web.backups.actions import remove
-from aegis_web.backups.models import ELSEWHERE, UNCONFIRMED, Backup
+from aegis_web.backups.models import ELSEWHERE, UNCONFIRMED, Backup, kind_of
 from aegis_web.backups.off_site_copies import let_go
 from aegis_web.backups.queries import brought_back, taken_in_at
-from aegis_web.backups.retention import Known, kind_of, known_backups, rules_of, why_kept
+from aegis_web.backups.retention import Known, known_backups, rules_of, why_kept
 from aegis_web.clock import utc_now
 from aegis_web.config import settings
 from aegis_web.errors import AegisError

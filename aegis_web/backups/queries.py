@@ -10,8 +10,9 @@ from sqlalchemy.orm import Session
 from aegis_web.audit.models import AuditEntry
 from aegis_web.backups.actions import JOB_KEY
 from aegis_web.backups.folder import SEALED, made_at_of, open_folder, text_name
-from aegis_web.backups.models import UPLOADED, Backup
+from aegis_web.backups.models import UPLOADED, Backup, kind_of
 from aegis_web.config import settings
+from aegis_web.database import WRITE
 from aegis_web.errors import AegisError, NotFound
 from aegis_web.extensions import db
 from aegis_web.jobs.models import Job
@@ -20,6 +21,7 @@ from aegis_web.runs.models import Kind, Run, RunDetails, RunStatus
 
 PAGE_ROWS = 50
 RESTORE = "backup.restore"  # the action, in the audit
+KINDS = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class BackupRow:
     taken_in_at: datetime | None  # when a file from elsewhere was kept as this backup
     has_text: bool  # whether the text of its jobs is beside it
     problem: str | None  # why it cannot be downloaded; None when its file is there
+    other_kind: str | None  # why it cannot be brought back into the database here; None: it can
 
 
 @dataclass(frozen=True)
@@ -148,6 +151,20 @@ def row_of(backup: Backup, size_bytes: int | None, *, has_text: bool) -> BackupR
         has_text=has_text,
         taken_in_at=taken_in_at(backup.origin, backup.file_name),
         problem=problem,
+        other_kind=other_kind(backup.database),
+    )
+
+
+def other_kind(database: str) -> str | None:
+    """Why a backup of that database cannot be brought back into ours; None: it is of our kind."""
+    theirs, ours = kind_of(database), db.engines[WRITE].dialect.name
+    if theirs == ours:
+        return None
+    return _(
+        "This is a backup of %(theirs)s; this installation runs on %(ours)s. Bring it back into an "
+        "installation on %(theirs)s, then move with `flask database copy`.",
+        theirs=KINDS.get(theirs, database),
+        ours=KINDS[ours],
     )
 
 

@@ -27,7 +27,7 @@ from aegis_web.backups.manifest import snapshot_of
 from aegis_web.backups.merging import Places, lock, replace_rows
 from aegis_web.backups.models import SAFETY, Backup
 from aegis_web.backups.proving import build, is_sqlite, prove, refusals, restored, unpacked
-from aegis_web.backups.queries import RESTORE
+from aegis_web.backups.queries import RESTORE, other_kind
 from aegis_web.config import settings
 from aegis_web.database import WRITE, Model
 from aegis_web.errors import Conflict, NotFound
@@ -152,15 +152,8 @@ def require_still(connection: Connection, empty: bool) -> None:
 
 def require_same_kind(backup: Backup) -> None:
     """Raises: Unusable for a backup of SQLite on PostgreSQL, and the other way round."""
-    on_sqlite = db.engines[WRITE].dialect.name == "sqlite"
-    if backup.database.startswith("SQLite") == on_sqlite:
-        return
-    text = _(
-        "It is a copy of %(database)s, and this installation runs on another kind of database: "
-        "restore it into one of its own kind, then move with `flask database copy`.",
-        database=backup.database,
-    )
-    raise Unusable(text)
+    if problem := other_kind(backup.database):
+        raise Unusable(problem)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aegis_web.backups.actions import JOB_KEY
-from aegis_web.backups.models import ELSEWHERE, MADE, SAFETY, Backup
+from aegis_web.backups.models import ELSEWHERE, MADE, SAFETY, Backup, kind_of
 from aegis_web.backups.tiers import DAILY, HOURLY, MONTHLY, NEWEST, WEEKLY, kept_by
 from aegis_web.config import Settings, settings
 from aegis_web.database import WRITE
@@ -74,11 +74,6 @@ def rules_of(config: Settings) -> Rules:
         MONTHLY: config.keep_backups_monthly,
     }
     return Rules(counts, ZoneInfo(config.zone))
-
-
-def kind_of(database: str) -> str:
-    """Which kind of database "SQLite 3.45" or "PostgreSQL 16.4" is: as an engine calls it."""
-    return database.partition(" ")[0].lower()
 
 
 def known_backups(session: Session) -> list[Known]:

@@ -60,7 +60,10 @@ def bring_back(file: str, yes: bool) -> None:
     """
     with told():
         backup_id = found(file)
-        tell(preview_of(backup_id))
+        preview = preview_of(backup_id)
+        if preview.backup.other_kind:
+            raise AegisError(preview.backup.other_kind)
+        tell(preview)
         db.session.close()  # whoever thinks about the question holds no table
         if not yes:
             click.confirm("Bring it back?", abort=True)
