@@ -5,17 +5,17 @@ from typing import NoReturn
 
 import click
 from flask import current_app
-from flask.cli import AppGroup
 
 from aegis_web.accounts import members, passkeys, second_factor
 from aegis_web.accounts.actions import checked_password
 from aegis_web.accounts.rights import ROLES
 from aegis_web.audit.models import Actor
+from aegis_web.cli.groups import TableGroup
 from aegis_web.errors import AegisError, Invalid
 
 COMMAND_LINE = Actor("command line")
 
-group = AppGroup("accounts", help="Accounts: who may sign in.")
+group = TableGroup("accounts", help="Accounts: who may sign in.")
 
 
 @group.command("list")

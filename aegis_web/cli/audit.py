@@ -3,14 +3,14 @@
 import re
 
 import click
-from flask.cli import AppGroup
 
 from aegis_web.audit.queries import Head
 from aegis_web.audit.verify import verify
+from aegis_web.cli.groups import TableGroup
 
 HEAD = re.compile(r"([0-9]{1,18}):([0-9a-f]{64})")
 
-group = AppGroup("audit", help="The audit: whether it is as it was written.")
+group = TableGroup("audit", help="The audit: whether it is as it was written.")
 
 
 def head_option(_: click.Context, __: click.Parameter, text: str | None) -> Head | None:

@@ -1,11 +1,8 @@
 """`flask backups ...`: keys, and what is needed on a bad day."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
-from flask.cli import AppGroup
 
 from aegis_web.audit.models import Actor
 from aegis_web.backups.downloads import note_text, read_text
@@ -17,6 +14,7 @@ from aegis_web.backups.proving import prove
 from aegis_web.backups.queries import latest_backup, number_of
 from aegis_web.backups.restoring import restore
 from aegis_web.backups.uploads import instant_beside, take_in
+from aegis_web.cli.groups import TableGroup, told
 from aegis_web.config import settings
 from aegis_web.errors import AegisError
 from aegis_web.extensions import db
@@ -25,19 +23,10 @@ from aegis_web.web.formats import ago, size
 
 COMMAND_LINE = Actor("command line")
 
-group = AppGroup("backups", help="Backups: their keys, and how they come back.")
+group = TableGroup("backups", help="Backups: their keys, and how they come back.")
 
 
-@contextmanager
-def told() -> Iterator[None]:
-    """An error on purpose ends a command with its one sentence."""
-    try:
-        yield
-    except AegisError as error:
-        raise click.ClickException(str(error)) from None
-
-
-@group.command("key")
+@group.command("key", tables=False)
 def make_key() -> None:
     """Make a key for AEGIS_BACKUP_KEYS and print it.
 

@@ -1,12 +1,11 @@
 """`flask database ...`: the way to another database."""
 
 import click
-from flask.cli import AppGroup
 
 from aegis_web.backups.moving import copy_to
-from aegis_web.errors import AegisError
+from aegis_web.cli.groups import TableGroup, told
 
-group = AppGroup("database", help="The database: how everything moves to another one.")
+group = TableGroup("database", help="The database: how everything moves to another one.")
 
 
 @group.command("copy")
@@ -19,10 +18,8 @@ def copy(url: str) -> None:
     For whom SQLite has become too small, and back. Stop every server first; afterwards set
     DATABASE_URL to the other database and start again. Sessions stay behind.
     """
-    try:
+    with told():
         copied = copy_to(url, lambda table, rows: click.echo(f"{table:20} {rows:>12,}"))
-    except AegisError as error:
-        raise click.ClickException(str(error)) from None
     click.echo(
         f"{sum(copied.values()):,} rows are there, as many as here. Now set DATABASE_URL to it."
     )

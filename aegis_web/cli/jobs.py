@@ -5,15 +5,15 @@ from typing import TextIO
 
 import click
 from flask import current_app
-from flask.cli import AppGroup
 
+from aegis_web.cli.groups import TableGroup
 from aegis_web.clock import utc_now
 from aegis_web.config import Settings
 from aegis_web.errors import AegisError
 from aegis_web.jobs import imports
 from aegis_web.jobs.imports import Taken
 
-group = AppGroup("jobs", help="Jobs: bring them in from elsewhere.")
+group = TableGroup("jobs", help="Jobs: bring them in from elsewhere.")
 
 
 @group.command("import-crontab")

@@ -117,13 +117,18 @@ def upgrade() -> None:
 def require_current() -> None:
     """Refuse to go on with a schema that this code does not know.
 
-    Raises: ConfigError when the database cannot be reached; AegisError naming both revisions and
-    the cure.
+    Raises: ConfigError when the database cannot be reached; AegisError with the cure, and naming
+    both revisions where there is one.
     """
     require_reachable()
     current, newest = revisions()
+    if current is None:
+        raise AegisError(
+            "This database has no tables yet: run `.venv/bin/flask --app app db upgrade`, then "
+            "this again."
+        )
     if current != newest:
         raise AegisError(
-            f"the database is at revision {current or 'none'}, this release needs {newest}: "
+            f"the database is at revision {current}, this release needs {newest}: "
             "run `flask --app app db upgrade` (the Procfile's release step) first"
         )

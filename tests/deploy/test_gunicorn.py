@@ -170,7 +170,7 @@ def test_a_postgresql_without_tables_stops_the_start_with_the_cure(
 ) -> None:
     server = start_server(DATABASE_URL=empty_pg_url)
     assert server.ends() == EX_CONFIG
-    assert "run `flask --app app db upgrade`" in server.output()
+    assert "run `.venv/bin/flask --app app db upgrade`, then this again." in server.output()
     assert "Traceback" not in server.output()
 
 
