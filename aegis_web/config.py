@@ -373,7 +373,7 @@ def shown(name: str, text: str) -> str:
         return f"{text[:2]}... ({len(text)} characters)"
     if name == "AEGIS_BACKUP_OFF_SITE":
         text = re.sub(r"([?&][^=&]*)=[^&]*", r"\1=***", text)
-    return re.sub(r"://([^:/@]*):[^@]*@", r"://\1:***@", text)
+    return values.without_passwords(text)
 
 
 def make_folder(name: str, folder: Path) -> None:

@@ -71,6 +71,12 @@ def valid_port(url: str) -> bool:
         return False
 
 
+def without_passwords(url: str) -> str:
+    """An address as it may be printed: *** for each password, among its options too."""
+    url = re.sub(r"([?&][^=&]*(?:password|secret)[^=&]*)=[^&]*", r"\1=***", url)
+    return re.sub(r"://([^:/@]*):[^@]*@(?:[^/?]*@)?", r"://\1:***@", url)
+
+
 def sqlite_url(path: Path) -> str:
     """The SQLAlchemy URL of the SQLite file at the absolute `path`."""
     return f"sqlite:///{path}"

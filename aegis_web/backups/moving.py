@@ -15,7 +15,7 @@ from aegis_web.backups.copies import REVISIONS
 from aegis_web.backups.merging import EMPTIED, raise_sequences
 from aegis_web.clock import utc_now
 from aegis_web.config import settings
-from aegis_web.config_values import normal_database, sqlite_path
+from aegis_web.config_values import normal_database, sqlite_path, without_passwords
 from aegis_web.database import Model, engine_options, tune
 from aegis_web.errors import AegisError, Invalid
 from aegis_web.extensions import db
@@ -53,9 +53,8 @@ def copy_to(url: str, report: Report) -> dict[str, int]:
                 copied = fill(source, made, report)
     except (DBAPIError, psycopg.Error, OSError) as error:
         said = " ".join(str(getattr(error, "orig", error)).split())
-        raise AegisError(
-            f"{engine.url.render_as_string()} cannot be used ({said}): nothing was copied."
-        ) from error
+        shown = without_passwords(engine.url.render_as_string())
+        raise AegisError(f"{shown} cannot be used ({said}): nothing was copied.") from error
     finally:
         engine.dispose()
     return copied

@@ -1,7 +1,7 @@
 """How PostgreSQL is copied: `pg_dump -Fc` over a snapshot that this process exports and counts.
 
-The password travels in the child's environment, never among its arguments, which other users of
-the machine can read.
+The password travels in the child's environment, and that of a client's key in a file of this user,
+never among the arguments, which other users of the machine can read.
 """
 
 import glob
@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from select import select
-from tempfile import TemporaryFile
+from tempfile import NamedTemporaryFile, TemporaryFile
 from typing import IO, Any, cast
 
 from psycopg.conninfo import make_conninfo
@@ -37,6 +37,7 @@ COPIED = b"-- Aegis Web: the rows of a PostgreSQL database, a COPY block for eac
 COPIED_END = b"-- Aegis Web: that was all\n"
 LOOK_SECONDS = 0.2  # between two looks at a running pg_dump
 LOCK_WAIT = "60s"  # how long pg_dump waits for a table that somebody is changing
+SERVICE = "aegis-web"  # the section of the file that holds the password of a client's key
 KEPT_VARIABLES = ("PATH", "HOME", "TZ", "SYSTEMROOT", "TMPDIR")
 VERSION = re.compile(r"\(PostgreSQL\) (\d+)(?:\.(\d+))?")
 HOW_TO_INSTALL = (
@@ -93,7 +94,7 @@ def reading(engine: Engine, watch: Watch) -> Iterator[tuple[Connection, Snapshot
             yield connection, by_copy, "copy", Chunks(rows_of(connection, snapshot))
             return
         exported = connection.execute(text("SELECT pg_export_snapshot()")).scalar_one()
-        arguments = [
+        arguments = (
             client.program("pg_dump"),
             "--format=custom",
             "--compress=0",  # it is compressed on its way to the file
@@ -101,8 +102,11 @@ def reading(engine: Engine, watch: Watch) -> Iterator[tuple[Connection, Snapshot
             f"--snapshot={exported}",
             f"--lock-wait-timeout={LOCK_WAIT}",
             f"--dbname={address_of(engine.url)}",
-        ]
-        with run(arguments, environment(password_of(engine.url)), watch) as output:
+        )
+        with (
+            service_file(engine.url) as service,
+            run(arguments, environment(password_of(engine.url)) | service, watch) as output,
+        ):
             yield connection, snapshot, "dump", output
 
 
@@ -210,20 +214,38 @@ def version_in(folder: Path) -> tuple[int, int] | None:
 
 
 def address_of(url: URL) -> str:
-    """The server and database of `url` in libpq's words, without the password."""
+    """The server and database of `url` in libpq's words, without any password."""
     words = url.translate_connect_args(database="dbname", username="user")
     words.pop("password", None)
     options = {
         name: value
         for name, value in url.query.items()
-        if isinstance(value, str) and name != "password"
+        if isinstance(value, str) and name not in ("password", "sslpassword")
     }
+    if isinstance(url.query.get("sslpassword"), str):
+        options["service"] = SERVICE
     return make_conninfo("", **{**words, **options, "connect_timeout": "10"})
 
 
 def password_of(url: URL) -> str | None:
     """The password of `url`, which may stand among its options; None: there is none."""
     return url.password or cast("str | None", url.query.get("password"))
+
+
+@contextmanager
+def service_file(url: URL) -> Iterator[dict[str, str]]:
+    """The variable that names a file with the password of the client's key; none without one.
+
+    libpq has no variable for that password itself.
+    """
+    password = url.query.get("sslpassword")
+    if not isinstance(password, str):
+        yield {}
+        return
+    with NamedTemporaryFile("w", encoding="utf-8") as file:  # mode 0600
+        file.write(f"[{SERVICE}]\nsslpassword={password}\n")
+        file.flush()
+        yield {"PGSERVICEFILE": file.name}
 
 
 def environment(password: str | None) -> dict[str, str]:

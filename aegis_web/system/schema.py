@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from aegis_web.config import Settings
+from aegis_web.config_values import without_passwords
 from aegis_web.database import Model
 from aegis_web.errors import AegisError, ConfigError, NotFound
 from aegis_web.extensions import db
@@ -37,7 +38,8 @@ def require_reachable() -> None:
     except DBAPIError as error:
         said = str(error.orig).strip().partition("\n")[0]
         cure = f"{said}; {CURES[engine.dialect.name]}"
-        raise ConfigError("DATABASE_URL", engine.url.render_as_string(), cure) from None
+        shown = without_passwords(engine.url.render_as_string())
+        raise ConfigError("DATABASE_URL", shown, cure) from None
 
 
 def revisions() -> tuple[str | None, str | None]:

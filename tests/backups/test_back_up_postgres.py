@@ -186,6 +186,26 @@ def test_the_password_is_never_among_the_arguments() -> None:
     assert postgres.password_of(url) == "s3cret@"
 
 
+def test_the_password_of_a_clients_key_is_never_among_the_arguments() -> None:
+    url = make_url("postgresql+psycopg://ann@db.example/shop?sslkey=/k.pem&sslpassword=s3cret%40")
+    address = postgres.address_of(url)
+    assert "s3cret" not in address
+    assert {"sslkey=/k.pem", f"service={postgres.SERVICE}"} <= set(address.split())
+    with postgres.service_file(url) as service:
+        file = Path(service["PGSERVICEFILE"])
+        assert file.read_text() == f"[{postgres.SERVICE}]\nsslpassword=s3cret@\n"
+        assert file.stat().st_mode & 0o777 == 0o600
+    assert not file.exists()
+
+
+@pytest.mark.usefixtures("postgres_client")
+def test_pg_dump_reads_the_password_of_a_clients_key(make_app: MakeApp, pg_url: str) -> None:
+    """The real libpq: it ends with an error where the file or its section is missing."""
+    app = make_app(DATABASE_URL=f"{pg_url}&sslpassword=s3cret")
+    with app.app_context():
+        assert back_up(SYSTEM).file_name.endswith(".dump.zst")
+
+
 def test_the_child_knows_none_of_our_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET_KEY", "hidden")
     monkeypatch.setenv("PGSSLROOTCERT", "/etc/root.crt")

@@ -81,6 +81,8 @@ def test_one_that_is_not_empty_is_refused(app: Flask, tmp_path: Path) -> None:
         ("nowhere", "write postgresql://"),
         ("sqlite:///:memory:", "to: "),
         ("postgresql://nobody:secret@127.0.0.1:1/none", "nothing was copied"),
+        ("postgresql://nobody@127.0.0.1:1/none?password=secret", "nothing was copied"),
+        ("postgresql://nobody@127.0.0.1:1/none?sslpassword=secret", "nothing was copied"),
         ("sqlite:////nowhere/at/all.db", "nothing was copied"),
     ],
 )

@@ -76,6 +76,8 @@ def test_it_refuses_other_databases(url: str) -> None:
 def test_it_never_prints_a_password_or_a_key() -> None:
     for error in (
         refusal(DATABASE_URL="mysql://joe:hunter2@db/x"),
+        refusal(DATABASE_URL="mysql://joe@db/x?password=hunter2"),
+        refusal(DATABASE_URL="mysql://joe:hun@hunter2@db/x?a=b&sslpassword=hunter2"),
         refusal(AEGIS_SMTP_URL="http://joe:hunter2@mail"),
         refusal(SECRET_KEY="hunter2"),
         refusal(AEGIS_ENCRYPTION_KEYS="hunter2"),

@@ -46,7 +46,10 @@ def test_what_needs_no_table_works_without(make_app: MakeApp, empty_pg_url: str)
 
 
 def test_a_postgresql_that_is_not_there_is_named(make_app: MakeApp) -> None:
-    url = f"postgresql://ada:hush@127.0.0.1:{free_port()}/jobs"
+    options = "password=hush&sslpassword=hush"
+    url = f"postgresql://ada:hush@127.0.0.1:{free_port()}/jobs?{options}"
     answer = make_app(DATABASE_URL=url).test_cli_runner().invoke(args=["backups", "list"])
     assert answer.exit_code == 1
     assert answer.output.startswith("Error: DATABASE_URL='postgresql+psycopg://ada:***@127.0.0.1:")
+    assert "password=***&sslpassword=***' cannot be used: " in answer.output
+    assert "hush" not in answer.output
