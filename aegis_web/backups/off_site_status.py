@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select
 
 from aegis_web.backups.folder import made_at_of
-from aegis_web.backups.models import FETCHED, Backup, CopyState, OffSiteCopy
+from aegis_web.backups.models import FETCHED, MADE, Backup, CopyState, OffSiteCopy
 from aegis_web.backups.off_site import off_site_place
 from aegis_web.backups.off_site_copies import JOB_KEY, THERE
 from aegis_web.backups.queries import RunFacts, described, newest_run
@@ -99,7 +99,8 @@ class Lying:
     here: bool
     off_site: bool
     text: bool  # whether the text of its jobs is at one of them
-    proof: str  # "proven", "no good", "not proven"; "unknown": this database does not know it
+    proof: str  # "proven", "no good", "not proven"; "proven when copied": not in this database
+    origin: str  # as in BackupRow
 
 
 def all_backups(settings: Settings) -> tuple[list[Lying], str | None]:
@@ -120,6 +121,7 @@ def all_backups(settings: Settings) -> tuple[list[Lying], str | None]:
             off_site=row.file_name in there,
             text=row.has_text or (row.file_name in there and there[row.file_name].has_text),
             proof="proven" if row.proven_at else "no good" if row.proof_error else "not proven",
+            origin=row.origin,
         )
         for row in rows
     ]
@@ -132,7 +134,8 @@ def all_backups(settings: Settings) -> tuple[list[Lying], str | None]:
             here=False,
             off_site=True,
             text=copy.has_text,
-            proof="unknown",
+            proof="proven when copied",
+            origin=MADE,
         )
         for copy in there.values()
         if copy.name not in known

@@ -37,7 +37,7 @@ class BackupRow:
     seconds: float
     made_by: str
     run_id: int | None
-    origin: str  # "made", "uploaded" or "safety"
+    origin: str  # "made", "uploaded", "fetched" or "safety"
     proven_at: datetime | None  # when it was last restored into a scratch database
     proof_seconds: float | None
     proof_error: str | None  # why it is no good; None: it is, or nobody has tried

@@ -1,5 +1,6 @@
 """`flask backups ...`: keys, and what is needed on a bad day."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -7,6 +8,7 @@ import click
 from aegis_web.audit.models import Actor
 from aegis_web.backups.downloads import note_text, read_text
 from aegis_web.backups.fetching import fetch_backup
+from aegis_web.backups.models import FETCHED, SAFETY, UPLOADED
 from aegis_web.backups.off_site_copies import copy_all
 from aegis_web.backups.off_site_status import Lying, all_backups
 from aegis_web.backups.preview import Preview, preview_of
@@ -19,9 +21,12 @@ from aegis_web.config import settings
 from aegis_web.errors import AegisError
 from aegis_web.extensions import db
 from aegis_web.keys import key_id, new_identity
-from aegis_web.web.formats import ago, size
+from aegis_web.web.formats import ago, clock, size
 
 COMMAND_LINE = Actor("command line")
+HEADING = ("File", "Where", "Proof", "Size", "Made at", "Age", "Remarks")
+NUMBERS = ("Size", "Age")  # on the right of their column
+ORIGINS = {SAFETY: "before a restore", UPLOADED: "from elsewhere", FETCHED: "from off-site"}
 
 group = TableGroup("backups", help="Backups: their keys, and how they come back.")
 
@@ -104,20 +109,44 @@ def found(file: str) -> int:
 def list_all() -> None:
     """List the backups here and off-site, newest first."""
     found, problem = all_backups(settings())
-    for lying in found:
-        click.echo(line_of(lying))
+    for line in table_of(found):
+        click.echo(line)
     if not found:
         click.echo("There is no backup.")
     if problem:
         raise click.ClickException(problem)
 
 
-def line_of(lying: Lying) -> str:
-    """One backup as text."""
+def table_of(found: Sequence[Lying]) -> Iterator[str]:
+    """The backups as lines of aligned columns below a heading; no line without backups."""
+    if not found:
+        return
+    rows = [HEADING, *map(cells_of, found)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [
+            cell.rjust(width) if heading in NUMBERS else cell.ljust(width)
+            for cell, width, heading in zip(row, widths, HEADING, strict=True)
+        ]
+        yield "  ".join(cells).rstrip()
+
+
+def cells_of(lying: Lying) -> tuple[str, ...]:
+    """One backup as the columns of HEADING."""
     places = [word for word, there in (("here", lying.here), ("off-site", lying.off_site)) if there]
-    where = " + ".join(places) or "lost"
-    facts = f"{where:15}  {lying.proof:10}  {size(lying.size_bytes):>8}  {ago(lying.made_at)}"
-    return f"{lying.file_name}  {facts}{', with its jobs as text' if lying.text else ''}"
+    remarks = [
+        *([ORIGINS[lying.origin]] if lying.origin in ORIGINS else []),
+        *(["with its jobs as text"] if lying.text else []),
+    ]
+    return (
+        lying.file_name,
+        " + ".join(places) or "lost",
+        lying.proof,
+        size(lying.size_bytes),
+        clock(lying.made_at),
+        ago(lying.made_at),
+        ", ".join(remarks),
+    )
 
 
 @group.command("jobs")

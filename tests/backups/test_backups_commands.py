@@ -15,9 +15,10 @@ from sqlalchemy import select
 from aegis_web.accounts.models import Account
 from aegis_web.audit.models import SYSTEM
 from aegis_web.backups.actions import back_up, delete_backup
-from aegis_web.backups.models import FETCHED
+from aegis_web.backups.models import FETCHED, SAFETY
 from aegis_web.backups.off_site_status import off_site_status
 from aegis_web.backups.proving import prove
+from aegis_web.backups.uploads import take_in
 from aegis_web.config import settings
 from aegis_web.config_values import sqlite_url
 from aegis_web.extensions import db, transaction
@@ -73,7 +74,7 @@ def test_copy_then_list_then_everything_is_lost_and_fetched(
         AEGIS_BACKUP_DIR=str(tmp_path / "new" / "backups"),
         AEGIS_BACKUP_KEYS=KEY,
     )
-    assert f"{name}  off-site         unknown" in run(fresh, "list").output
+    assert f"{name}  off-site  proven when copied  " in run(fresh, "list").output
     fetched = run(fresh, "fetch", name)
     assert fetched.exit_code == 0, fetched.output
     assert "Proven in" in fetched.output
@@ -84,12 +85,29 @@ def test_copy_then_list_then_everything_is_lost_and_fetched(
     assert (folder_of(fresh) / name).read_bytes() == content
     assert json.loads((folder_of(fresh) / f"{name}.json").read_text())["file"] == name
     assert (folder_of(fresh) / f"{name}.jobs.yaml.age").stat().st_size > 0
+    assert "  from off-site, with its jobs as text\n" in run(fresh, "list").output
     with fresh.app_context():
         assert off_site_status(settings()).there == 1
         db.session.close()
     (folder_of(fresh) / name).write_bytes(b"another")
     again = run(fresh, "fetch", name)
     assert (again.exit_code, "is here already" in again.output) == (1, True)
+
+
+def test_the_list_has_a_heading_columns_dates_and_origins(app: Flask, tmp_path: Path) -> None:
+    with app.app_context():
+        back_up(SYSTEM, origin=SAFETY)
+        taken = Path(shutil.copy(folder_of(app) / stored(app)[0].file_name, tmp_path))
+        with taken.open("rb") as file:
+            take_in(file, SYSTEM, made_at=NIGHT)
+    proven(app)
+    heading, *lines = run(app, "list").output.splitlines()
+    assert heading.split() == ["File", "Where", "Proof", "Size", "Made", "at", "Age", "Remarks"]
+    columns = [heading.index(word) for word in ("Where", "Proof", "Made", "Remarks")]
+    assert all(line[at - 1] == " " != line[at] for line in lines for at in columns)
+    remarks = [line[columns[-1] :].split(",")[0] for line in lines]
+    assert remarks == ["with its jobs as text", "from elsewhere", "before a restore"]
+    assert "  Tue 10 Mar 2026, 02:00 UTC  " in lines[1]
 
 
 def test_who_had_the_wrong_key_fetches_it_with_the_right_one(
@@ -153,7 +171,7 @@ def test_a_lost_file_comes_back_to_its_row(app: Flask) -> None:
     name = proven(app)
     run(app, "copy")
     shutil.rmtree(folder_of(app))
-    assert f"{name}  off-site         proven" in run(app, "list").output
+    assert f"{name}  off-site  proven  " in run(app, "list").output
     assert run(app, "fetch", name).exit_code == 0
     assert [backup.file_name for backup in stored(app)] == [name]
     assert "here + off-site" in run(app, "list").output
