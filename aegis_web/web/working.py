@@ -5,17 +5,19 @@ page ends nothing: the work has a thread of its own.
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from contextvars import copy_context
 from queue import Empty, SimpleQueue
 from threading import Thread
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from flask import Flask, Response, current_app, stream_template
 from jinja2 import Template
 
 from aegis_web.errors import AegisError
+from aegis_web.language import language, speak
 from aegis_web.web.errors import Problem, problem_of
 
 PARTS = 10  # how many marks one measure of a step grows by
@@ -114,6 +116,19 @@ def show_work(page: str | Template, work: Callable[[Work], Any], **context: Any)
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     shown = Work(app, work)
     shown.wait_for_first()
-    response = Response(stream_template(page, work=shown, **context), mimetype="text/html")
+    pieces = cast("Generator[str]", stream_template(page, work=shown, **context))
+    response = Response(in_language(language(), pieces), mimetype="text/html")
     response.headers["X-Accel-Buffering"] = "no"  # nginx would hold it back until the end
     return response
+
+
+def in_language(code: str, pieces: Generator[str]) -> Iterator[str]:
+    """The pieces of a page, each made while `code` is spoken.
+
+    The server asks for them after the request, whose end has forgotten what its reader speaks.
+    """
+    with closing(pieces):
+        speak(code)
+        for piece in pieces:
+            yield piece
+            speak(code)

@@ -4,11 +4,15 @@ import io
 import json
 import re
 from datetime import datetime
+from html import unescape
 from pathlib import Path
+from threading import Thread
+from urllib.request import Request, urlopen
 
 import pytest
 from flask import Flask
 from sqlalchemy import select, text
+from werkzeug.serving import make_server
 
 from aegis_web.accounts.models import Account
 from aegis_web.backups.folder import made_at_of
@@ -213,3 +217,32 @@ def test_the_command_brings_everything_back_on_an_empty_machine(
     gone = fresh.test_cli_runner().invoke(args=["backups", "restore", "nowhere", "--yes"])
     assert gone.exit_code == 1
     assert "neither a file nor a backup" in gone.output
+
+
+def test_the_whole_page_of_a_restore_speaks_the_language_of_its_reader(
+    app: Flask, admin: Browser
+) -> None:
+    add_job(app, "kept", hours=0)
+    backup_id = backed_up(app)
+    cookies = "; ".join(f"{one.key}={one.value}" for one in admin._cookies.values())
+    headers = {
+        "Accept-Language": "de",
+        "Cookie": cookies,
+        "X-CSRFToken": str(admin.csrf_token),
+    }
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        url = f"http://127.0.0.1:{server.port}/backups/{backup_id}/restore"
+        asked = Request(url, b"sure=yes", headers)
+        with urlopen(asked, timeout=60) as answer:
+            page = " ".join(re.sub(r"<[^>]+>", " ", unescape(answer.read().decode())).split())
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    assert "Die Sicherung ist zurück" in page
+    assert "Inzwischen ist keine Startzeit verstrichen." in page
+    assert "Was vorher da war, ist in der Sicherung" in page
+    assert "Wieder anmelden" in page
