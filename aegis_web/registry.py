@@ -22,6 +22,7 @@ from aegis_web.language import _
 from aegis_web.parameters import Arguments, Unsuited, read_signature
 from aegis_web.parameters.docstrings import humanised, read_docstring
 
+OWN = ("aegis_web.services.", "Upkeep")  # where the functions of the product's own jobs are
 MARK = "__aegis_service__"
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 LIMITS = {
@@ -139,6 +140,12 @@ class ServiceFunction(Arguments):
         return f"<ServiceFunction {self.name} ({self.module})>"
 
     @property
+    def upkeep(self) -> bool:
+        """Whether it serves the product itself, unlike a built-in one of general use."""
+        module, category = OWN
+        return self.module.startswith(module) and self.category == category
+
+    @property
     def place(self) -> str:
         """Its file and line, as editors read them."""
         return f"{self.file}:{self.line}"
@@ -174,6 +181,7 @@ class NotOffered:
     title: str
     help: str
     cure: str  # as its author wrote it
+    upkeep: bool  # whether it serves the product itself
 
     @property
     def cure_words(self) -> str:
@@ -194,6 +202,10 @@ class Registry:
     def find(self, name: str) -> ServiceFunction | None:
         """The service function of that name, or of which it is an alias."""
         return self.functions.get(self._aliases.get(name, name))
+
+    def keeps_out_upkeep(self, name: str) -> bool:
+        """Whether `name` serves the product itself, and a setting that it needs is not there."""
+        return any(absent.name == name and absent.upkeep for absent in self.not_offered)
 
     def why_missing(self, name: str) -> str:
         """Why `find` has nothing for `name`, with the cure."""
@@ -247,7 +259,9 @@ class Registry:
                 self._refuse(function, error)
                 continue
             if missing := self._missing_setting(found):
-                kept_out = NotOffered(found.name, found.title, found.help, missing.cure)
+                kept_out = NotOffered(
+                    found.name, found.title, found.help, missing.cure, found.upkeep
+                )
                 self.not_offered.append(kept_out)
             elif refused := self._register(found):
                 self.refused.append(refused)

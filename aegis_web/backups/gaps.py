@@ -25,13 +25,12 @@ from aegis_web.engine.versions import keep_version
 from aegis_web.errors import AegisError, Invalid
 from aegis_web.extensions import transaction
 from aegis_web.jobs.models import Job, JobSkip, JobState, JobVersion, Origin
-from aegis_web.registry import Registry, ServiceFunction
+from aegis_web.registry import Registry
 from aegis_web.runs.models import Kind, Reason, RunStatus
 from aegis_web.vault import Vault
 
 REASON = "A backup was restored"  # why a job is paused
 ENABLED_AT_ONCE = 200  # jobs in one transaction
-OWN = ("aegis_web.services.", "Upkeep")  # where the functions of the product's own jobs are
 
 
 class Place(NamedTuple):
@@ -86,6 +85,9 @@ def settle_jobs(session: Session, kept: Kept, tools: Tools, actor: Actor) -> tup
                 job.deleted_at = now  # until then it lived, and its rows say so
             continue
         claims += owed(job, place, now, tools.registry)
+        if job.origin == Origin.CODE and tools.registry.keeps_out_upkeep(job.service):
+            job.deleted_at, job.next_run_at, job.declared = now, None, False  # as at each start
+            continue
         with suppress(Invalid):
             go_on(job, place, now)
         if said.get(job.id) != {name: getattr(job, name) for name in DEFINITION}:
@@ -172,22 +174,13 @@ def pause(job: Job, registry: Registry) -> bool:
 
     The product's own upkeep goes on: nobody should be without backups from here on.
     """
-    own = job.origin == Origin.CODE and is_upkeep(registry.find(job.service))
+    function = registry.find(job.service)
+    own = job.origin == Origin.CODE and function is not None and function.upkeep
     waits = job.state == JobState.PAUSED and job.pause_until is None
     if own or waits or job.state == JobState.FINISHED:
         return False
     job.state, job.pause_reason, job.pause_until = JobState.PAUSED, REASON, None
     return True
-
-
-def is_upkeep(function: ServiceFunction | None) -> bool:
-    """Whether a function serves the product itself, unlike a built-in one of general use."""
-    module, category = OWN
-    return (
-        function is not None
-        and function.module.startswith(module)
-        and function.category == category
-    )
 
 
 def problem_of(job: Job, tools: Tools) -> str | None:

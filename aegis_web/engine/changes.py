@@ -313,6 +313,18 @@ def delete(session: Session, job: Job, registry: Registry, actor: Actor) -> None
     session.add(audit_entry(actor, "job.delete", f"job:{job.id}", definition(job), None))
 
 
+def withdraw(session: Session, job: Job, registry: Registry, actor: Actor) -> None:
+    """Keep and mark a job that the code no longer declares.
+
+    One of the product's own whose setting is gone is deleted; it is declared anew with the setting.
+    """
+    if registry.keeps_out_upkeep(job.service):
+        delete(session, job, registry, actor)
+    elif job.declared:
+        job.declared = False
+        touch(session, job, actor)
+
+
 def undelete(session: Session, job: Job, registry: Registry, actor: Actor) -> None:
     """Let a deleted job live again; the fire times since its deletion are skipped.
 

@@ -191,9 +191,8 @@ class SQLAlchemyStore(BaseJobStore):
             for key, new in declared.items():
                 self._upsert_one(session, rows.get(key), new)
             for key, row in rows.items():
-                if key not in declared and row.declared:
-                    row.declared = False
-                    changes.touch(session, row, CODE)
+                if key not in declared:
+                    changes.withdraw(session, row, self._registry, CODE)
 
     def check_all(self) -> None:
         """Note for each job whether its function is there and its arguments still fit.

@@ -66,6 +66,26 @@ def test_where_nothing_is_kept_there_is_no_such_job(make_app: MakeApp) -> None:
     assert app.extensions["aegis.registry"].find("back_up_database") is None
 
 
+def test_the_job_that_copies_off_site_comes_and_goes_with_its_setting(
+    make_app: MakeApp, sqlite_database: str, tmp_path: Path
+) -> None:
+    def jobs_with(**env: str) -> list[tuple[bool, str | None]]:
+        app = make_app(DATABASE_URL=sqlite_database, **env)
+        start_engine(app, paused=True).shutdown(wait=True)
+        with app.app_context():
+            query = select(Job).where(Job.key == "off_site_copy", Job.deleted_at.is_(None))
+            found = [(job.declared, job.problem) for job in db.session.scalars(query)]
+            db.session.close()
+        return found
+
+    there = tmp_path / "elsewhere"
+    there.mkdir()
+    place = {"AEGIS_BACKUP_OFF_SITE": f"file://{there}"}
+    assert jobs_with(**place) == [(True, None)]
+    assert jobs_with() == []
+    assert jobs_with(**place) == [(True, None)]
+
+
 def test_back_up_now_makes_a_proven_backup_with_log_and_result(
     running_app: Flask, tmp_path: Path
 ) -> None:

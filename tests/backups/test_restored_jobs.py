@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from aegis_web.backups.gaps import REASON, is_upkeep
+from aegis_web.backups.gaps import REASON
 from aegis_web.clock import utc_now
 from aegis_web.engine import changes
 from aegis_web.engine.triggers import from_json
@@ -141,13 +141,24 @@ def test_only_the_products_own_upkeep_goes_on(app: Flask, service: str, goes_on:
     assert states == {"in code": in_code, "by hand": JobState.PAUSED}
 
 
+def test_the_job_that_copies_off_site_is_gone_where_nothing_names_a_place(app: Flask) -> None:
+    add_job(app, "copies", service="copy_off_site", origin=Origin.CODE)
+    add_job(app, "by hand", service="copy_off_site")
+    done = bring_back(app, backed_up(app))
+    jobs = jobs_of(app)
+    assert done.paused_jobs == 1
+    assert jobs["copies"].deleted_at is not None
+    assert jobs["copies"].state == JobState.ACTIVE
+    assert jobs["by hand"].deleted_at is None
+
+
 def test_all_that_the_product_declares_is_upkeep(make_app: MakeApp, sqlite_database: str) -> None:
     app = make_app(DATABASE_URL=sqlite_database, AEGIS_BACKUP_OFF_SITE="file:///tmp")
     declared: list[Any] = []
     with app.app_context():
         declare(SimpleNamespace(add_job=lambda function, **_: declared.append(function)))
     assert len(declared) > 5
-    assert all(map(is_upkeep, map(ServiceFunction, declared)))
+    assert all(function.upkeep for function in map(ServiceFunction, declared))
 
 
 def test_secrets_that_cannot_be_read_break_their_jobs_and_nothing_else(
