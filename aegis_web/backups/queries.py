@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from aegis_web.audit.models import AuditEntry
@@ -17,7 +17,7 @@ from aegis_web.errors import AegisError, NotFound
 from aegis_web.extensions import db
 from aegis_web.jobs.models import Job
 from aegis_web.language import _
-from aegis_web.runs.models import Kind, Run, RunDetails, RunStatus
+from aegis_web.runs.models import Kind, Reason, Run, RunDetails, RunStatus
 
 PAGE_ROWS = 50
 RESTORE = "backup.restore"  # the action, in the audit
@@ -210,11 +210,15 @@ ENDED = (
 
 
 def newest_run(job_id: int, statuses: Sequence[RunStatus]) -> RunFacts | None:
-    """The newest run of a job that has one of `statuses`."""
+    """The newest run of a job that has one of `statuses`.
+
+    One that was at work when a backup was made, and is lost to its restore, says nothing.
+    """
     query = (
         select(Run, RunDetails)
         .outerjoin(RunDetails, RunDetails.run_id == Run.id)
         .where(Run.job_id == job_id, Run.status.in_(statuses), Run.kind != Kind.SUMMARY)
+        .where(or_(Run.status != RunStatus.LOST, Run.reason.is_distinct_from(Reason.RESTORED)))
         .order_by(Run.id.desc())
         .limit(1)
     )

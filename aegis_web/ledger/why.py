@@ -30,7 +30,7 @@ from aegis_web.ledger.expected import (
 )
 from aegis_web.ledger.queries import rules_of
 from aegis_web.runs.log import inert
-from aegis_web.runs.models import REASON_SENTENCES, Reason, Run, RunStatus
+from aegis_web.runs.models import Reason, Run, RunStatus, sentence_of
 from aegis_web.system.models import Node
 
 MINUTE = timedelta(minutes=1)
@@ -230,7 +230,7 @@ def of_run(case: Case, run: Run, fire_at: datetime) -> tuple[str, list[Evidence]
         RunStatus.SKIPPED: _("It was skipped."),
         RunStatus.MISSED: _("It was missed."),
     }[status]
-    sentence = f"{verb} {_(REASON_SENTENCES[reason])}" if reason else verb
+    sentence = f"{verb} {_(sentence_of(status, reason))}" if reason else verb
     return sentence, evidence_of(case, run, reason, fire_at)
 
 

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from aegis_web.clock import MICROSECOND
 from aegis_web.engine.triggers import as_stored
 from aegis_web.jobs.models import Job, JobState
-from aegis_web.runs.models import REASON_SENTENCES, Reason, Run, RunStatus
+from aegis_web.runs.models import Reason, Run, RunStatus, sentence_of
 from aegis_web.runs.search import first_since
 
 LONGEST_RUN = timedelta(days=7)  # a run that waited and took longer is not in the report
@@ -174,7 +174,9 @@ def failures(session: Session, settled: Sequence[Any], names: Mapping[int, str])
         row.id: row
         for part in parts(sorted(last.values()))
         for row in session.execute(
-            select(Run.id, Run.error, Run.reason, Run.finished_at).where(Run.id.in_(part))
+            select(Run.id, Run.status, Run.error, Run.reason, Run.finished_at).where(
+                Run.id.in_(part)
+            )
         )
     }
     listed = [
@@ -184,22 +186,22 @@ def failures(session: Session, settled: Sequence[Any], names: Mapping[int, str])
             counts,
             last[job_id],
             found[last[job_id]].finished_at,
-            found[last[job_id]].error or sentence(found[last[job_id]].reason),
+            found[last[job_id]].error or sentence(found[last[job_id]]),
         )
         for job_id, counts in by_job.items()
     ]
     return sorted(listed, key=lambda one: (-one.times, one.job))
 
 
-def sentence(reason: str | None) -> str:
-    """A reason in words."""
-    return REASON_SENTENCES[Reason(reason)] if reason else ""
+def sentence(run: Any) -> str:
+    """The reason of a row of runs in words."""
+    return sentence_of(run.status, Reason(run.reason)) if run.reason else ""
 
 
 def unrun(settled: Sequence[Any], names: Mapping[int, str]) -> list[Unrun]:
     """The fire times that the ledger says were skipped or missed."""
     return [
-        Unrun(row.job_id, names[row.job_id], word(row.status), sentence(row.reason), int(row.times))
+        Unrun(row.job_id, names[row.job_id], word(row.status), sentence(row), int(row.times))
         for row in settled
         if row.status in NEVER_RAN
     ]

@@ -10,12 +10,12 @@ from aegis_web.extensions import db
 from aegis_web.language import _
 from aegis_web.runs.log import inert
 from aegis_web.runs.models import (
-    REASON_SENTENCES,
     FormerAttempt,
     Reason,
     Run,
     RunDetails,
     RunStatus,
+    sentence_of,
 )
 
 
@@ -78,7 +78,9 @@ def attempt_row(attempt: Run | FormerAttempt, number: int, traceback: str | None
     return AttemptRow(
         number=number,
         status=RunStatus(attempt.status).name.lower(),
-        sentence=None if attempt.reason is None else reason_sentence(attempt.reason),
+        sentence=None
+        if attempt.reason is None
+        else reason_sentence(attempt.status, attempt.reason),
         started_at=began,
         finished_at=ended,
         seconds=None if began is None or ended is None else (ended - began).total_seconds(),
@@ -105,6 +107,6 @@ def late_end(details: RunDetails) -> LateEnd | None:
     return LateEnd(RunStatus(details.late_status).name.lower(), details.late_at, error)
 
 
-def reason_sentence(reason: str) -> str:
-    """A reason for people."""
-    return _(REASON_SENTENCES[Reason(reason)]) if reason in set(Reason) else reason
+def reason_sentence(status: int, reason: str) -> str:
+    """The reason of a run, or attempt, of that status for people."""
+    return _(sentence_of(status, Reason(reason))) if reason in set(Reason) else reason

@@ -93,6 +93,16 @@ REASON_SENTENCES = {
     Reason.REPLACED: N_("The next run of this job took its place."),
     Reason.RESTORED: N_("A backup was restored, and what was due before that does not run."),
 }
+LOST_TO_A_RESTORE = N_(
+    "It was at work when the backup was made that was brought back; what became of it is not known."
+)
+
+
+def sentence_of(status: int, reason: Reason) -> str:
+    """Why a run of that status did not end well, in English, to be translated where it is shown."""
+    if (status, reason) == (RunStatus.LOST, Reason.RESTORED):
+        return LOST_TO_A_RESTORE
+    return REASON_SENTENCES[reason]
 
 
 class Run(Model):

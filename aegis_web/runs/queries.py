@@ -113,7 +113,8 @@ class RunRow:
     @property
     def sentence(self) -> str | None:
         """Why it is skipped, missed, lost or cancelled, for people."""
-        return None if self.reason is None else reason_sentence(self.reason)
+        status = RunStatus[self.status.upper()]
+        return None if self.reason is None else reason_sentence(status, self.reason)
 
     @property
     def lateness_seconds(self) -> float | None:

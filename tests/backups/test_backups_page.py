@@ -16,7 +16,7 @@ from aegis_web.backups.actions import delete_backup
 from aegis_web.backups.queries import PAGE_ROWS
 from aegis_web.extensions import db, transaction
 from aegis_web.jobs.models import Job, JobState
-from aegis_web.runs.models import Kind, Run, RunDetails, RunStatus
+from aegis_web.runs.models import Kind, Reason, Run, RunDetails, RunStatus
 from tests.backups.conftest import MakeBackup, plain, stored
 from tests.support.applications import Browser, MakeApp, signed_in
 
@@ -157,6 +157,17 @@ def test_a_failed_backup_is_said_with_its_error(app: Flask, admin: Browser, job:
     assert f'href="/runs/{run_id}"' in page
     add_run(app, job, RunStatus.SUCCEEDED, started_at=NIGHT, finished_at=NIGHT)
     assert "The backup job failed" not in admin.get("/backups").text
+
+
+def test_the_run_that_made_the_backup_that_came_back_is_no_failure(
+    app: Flask, admin: Browser, job: int
+) -> None:
+    facts = {"started_at": NIGHT, "finished_at": NIGHT}
+    run_id = add_run(app, job, RunStatus.LOST, reason=Reason.RESTORED, **facts)
+    assert "The backup job failed" not in admin.get("/backups").text
+    assert "what became of it is not known" in admin.get(f"/runs/{run_id}").text
+    add_run(app, job, RunStatus.LOST, reason=Reason.PROCESS_DIED, **facts)
+    assert "The backup job failed" in admin.get("/backups").text
 
 
 def test_a_paused_or_broken_job_is_said(app: Flask, admin: Browser, job: int) -> None:
