@@ -50,7 +50,7 @@ def other_secrets(before: Job | Definition, after: Job | Definition) -> list[Dif
         return []
     old, new = (argument_texts(job.service, job.arguments) for job in (before, after))
     return [
-        Difference(label, old[label], _(ANOTHER))
+        Difference(of_argument(label), old[label], _(ANOTHER))
         for name, label in argument_labels(after.service, after.arguments).items()
         if name in before.arguments
         and before.arguments[name] != after.arguments[name]
@@ -61,17 +61,23 @@ def other_secrets(before: Job | Definition, after: Job | Definition) -> list[Dif
 def texts_of(job: Job | Definition, shared: Shared) -> dict[str, str]:
     """What a job or a definition says, by the labels of the form. Secrets are bullets."""
     function = registry().find(job.service)
+    arguments = argument_texts(job.service, with_defaults(job.service, job.arguments))
     trigger = as_stored(job.trigger) if isinstance(job, Job) else job.trigger
     return {
         _(LABELS["name"]): job.name or NOTHING,
         _(LABELS["service"]): function.title if function else job.service,
-        **argument_texts(job.service, with_defaults(job.service, job.arguments)),
+        **{of_argument(label): text for label, text in arguments.items()},
         _(LABELS["trigger"]): trigger_text(trigger),
         _(LABELS["tags"]): ", ".join(job.tags) or NOTHING,
         _(LABELS["owner"]): job.owner or NOTHING,
         _(LABELS["description"]): job.description or NOTHING,
         **policy_sentences(job, function, shared),
     }
+
+
+def of_argument(label: str) -> str:
+    """What an argument is called beside the job's own fields: one may be a name, or an owner."""
+    return _("Argument %(name)s", name=label)
 
 
 def trigger_text(trigger: Trigger) -> str:

@@ -1,5 +1,7 @@
 """What a change would do is shown before it is saved, and every version can be had back."""
 
+import re
+
 import pytest
 from flask import Flask
 from sqlalchemy import delete, select
@@ -7,9 +9,10 @@ from sqlalchemy import delete, select
 from aegis_web.extensions import transaction
 from aegis_web.jobs.models import JobVersion
 from tests.jobs.conftest import FORM, MakeJob, audit, change, stored, text_of
-from tests.support.applications import Browser
+from tests.support.applications import Browser, MakeApp, signed_in
 
 HTMX = {"HX-Request": "true"}
+ROWS = re.compile(r'<tr><th scope="row">(.*?)</th><td[^>]*>(.*?)</td><td[^>]*>(.*?)</td></tr>')
 SECRET = {**FORM, "service": "call_partner", "arg.token": "s3cr3t"}
 
 
@@ -68,6 +71,25 @@ def test_a_review_shows_fields_and_fire_times_and_saves_nothing(app: Flask, admi
     assert "0 lost" in page
     assert "Save these changes" in page
     assert stored(app, job_id).owner == "Team Blue"
+
+
+def test_a_review_tells_the_name_of_a_job_from_an_argument_called_so(
+    make_app: MakeApp, sqlite_database: str
+) -> None:
+    app = make_app(DATABASE_URL=sqlite_database, AEGIS_SERVICES="tests.browser.shop")
+    admin = signed_in(app)
+    greet = {**FORM, "service": "shop.greet", "arg.name": "Ann", "arg.times": "3"}
+    path, _ = made(admin, {**greet, "arg.mood": "calm", "arg.since": ""})
+    form = {**greet, "arg.mood": "calm", "arg.since": "", "name": "Greetings", "revision": "1"}
+
+    renamed = text_of(admin.post(f"{path}/review", data=form, headers=HTMX))
+    assert ROWS.findall(renamed) == [("Name", "Daily report", "Greetings")]
+    changed = {**form, "name": FORM["name"], "arg.name": "Bob"}
+    page = text_of(admin.post(f"{path}/review", data=changed, headers=HTMX))
+    assert ROWS.findall(page) == [("Argument Name", "Ann", "Bob")]
+    admin.post(path, data=form)
+    kept = text_of(admin.get(f"{path}/versions?old=1&new=2"))
+    assert ("Name", "Daily report", "Greetings") in ROWS.findall(kept)
 
 
 def test_a_review_of_too_many_fire_times_says_how_many(admin: Browser) -> None:
