@@ -130,8 +130,9 @@ def chosen(numbers: list[str]) -> tuple[JobRow, ...]:
 
 
 def signer() -> URLSafeTimedSerializer:
-    """Signs what can be taken back."""
-    return URLSafeTimedSerializer(str(current_app.secret_key), salt="bulk-undo")
+    """Signs what can be taken back, by whoever did it and nobody else."""
+    salt = f"bulk-undo by {current_actor().account_id}"
+    return URLSafeTimedSerializer(str(current_app.secret_key), salt=salt)
 
 
 def undo_token(verb: Verb, outcome: Outcome, tag: str) -> str:

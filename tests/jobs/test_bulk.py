@@ -13,7 +13,7 @@ from aegis_web.jobs import bulk_views
 from aegis_web.jobs.models import JobState
 from aegis_web.runs.models import Reason, RunStatus
 from tests.jobs.conftest import MakeJob, audit, change, cron_trigger, jobs, runs, stored, text_of
-from tests.support.applications import Browser
+from tests.support.applications import Browser, signed_in
 
 
 @pytest.fixture
@@ -175,3 +175,12 @@ def test_the_list_has_a_box_for_each_job(admin: Browser, three: list[int]) -> No
     page = text_of(admin.get("/jobs"))
     for number in three:
         assert f'name="job" value="{number}" form="jobs-bulk"' in page
+
+
+def test_nobody_takes_back_what_another_did(app: Flask, admin: Browser, three: list[int]) -> None:
+    address = bulk(admin, "delete", three)
+    bob = signed_in(app, "bob@example.org")
+    assert 'name="undo"' not in text_of(bob.get(address))
+    token = address.partition("undo=")[2]
+    assert bob.post("/jobs/bulk/undo", data={"undo": token}).status_code == 409
+    undo(admin, address)
