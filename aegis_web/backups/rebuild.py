@@ -10,6 +10,7 @@ import resource
 import sqlite3
 import sys
 from contextlib import closing
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from sqlalchemy import create_engine
 
 from aegis_web.backups.copies import REVISIONS, Unusable
 from aegis_web.errors import NotFound
+from aegis_web.jobs.models import Backoff, CatchUp, JobState, OnLost, Origin, Overlap, Priority
+from aegis_web.runs.models import Kind, Lane, Reason, RunStatus
 from aegis_web.system import schema
 
 REFUSED = 3  # the exit status that goes with a sentence for people
@@ -39,6 +42,23 @@ SHAPES = {  # of what the product reads by its keys, or shows in every list
     "tags": TEXTS,
     "retry_errors": TEXTS,
     "name": f"typeof({{0}}) = 'text' AND length({{0}}) <= {LONGEST_NAME}",
+}
+CHOICES: dict[tuple[str, str], type[Enum]] = {  # columns that hold one of a few values
+    ("jobs", "origin"): Origin,
+    ("jobs", "state"): JobState,
+    ("jobs", "overlap"): Overlap,
+    ("jobs", "catch_up"): CatchUp,
+    ("jobs", "retry_backoff"): Backoff,
+    ("jobs", "on_lost"): OnLost,
+    ("jobs", "priority"): Priority,
+    ("runs", "kind"): Kind,
+    ("runs", "status"): RunStatus,
+    ("runs", "reason"): Reason,
+    ("runs", "lane"): Lane,
+    ("attempts", "status"): RunStatus,
+    ("attempts", "reason"): Reason,
+    ("run_counts", "status"): RunStatus,
+    ("job_results", "status"): RunStatus,
 }
 FITS = (  # by the declared type of a column, what a value of it must be
     (re.compile("JSON"), "json_valid({0})"),
@@ -170,7 +190,7 @@ def copy_rows(made: sqlite3.Connection, table: str) -> None:
     wrong = {
         name: f'"{name}" IS NOT NULL AND NOT ({rule})'
         for name, kind in columns.items()
-        if (rule := rule_of(name, kind))
+        if (rule := rule_of(table, name, kind))
     }
     if not wrong or not holds(made, table, " OR ".join(f"({one})" for one in wrong.values())):
         return
@@ -178,8 +198,11 @@ def copy_rows(made: sqlite3.Connection, table: str) -> None:
     raise Unusable(STRANGE.format(f"its table {table} has a value in {name} that is none"))
 
 
-def rule_of(name: str, kind: str) -> str | None:
+def rule_of(table: str, name: str, kind: str) -> str | None:
     """What SQL says of a good value of a column."""
+    if choice := CHOICES.get((table, name)):
+        values = ", ".join(repr(each.value) for each in choice)  # words and numbers of ours
+        return f'"{name}" IN ({values})'
     by_type = next((rule for words, rule in FITS if words.search(kind)), None)
     if name.endswith("_at") and by_type and "integer" in by_type:
         by_type = INSTANT

@@ -110,6 +110,11 @@ STRANGE = {
         "a value in arguments",
     ),
     "half a sign": ("""UPDATE jobs SET arguments = '{"a":"\\ud800"}'""", "a value in arguments"),
+    "a choice that there is not": ("UPDATE jobs SET overlap = 'perhaps'", "a value in overlap"),
+    "a state of runs that there is not": (
+        "INSERT INTO run_counts VALUES (1, 1, 42, 1)",
+        "table run_counts has a value in status",
+    ),
     "a name that fills a page": (
         "UPDATE jobs SET name = printf('%.2000c', 'x')",
         "a value in name",
