@@ -110,12 +110,8 @@ def described(backups: Sequence[Backup]) -> list[BackupRow]:
     """The backups as rows, each after a look whether its file is there."""
     if not backups:
         return []
-    try:
-        with open_folder(settings().backup_dir) as folder:
-            names = [backup.file_name for backup in backups]
-            sizes = {name: folder.size(name) for name in [*names, *map(text_name, names)]}
-    except AegisError:  # the folder is missing or closed to us, and so is each file
-        sizes = {}
+    names = [backup.file_name for backup in backups]
+    sizes = sizes_of([*names, *map(text_name, names)])
     return [
         row_of(
             backup,
@@ -124,6 +120,15 @@ def described(backups: Sequence[Backup]) -> list[BackupRow]:
         )
         for backup in backups
     ]
+
+
+def sizes_of(names: Collection[str]) -> dict[str, int | None]:
+    """How many bytes those files of the folder have, by name; None, or not in it: not there."""
+    try:
+        with open_folder(settings().backup_dir) as folder:
+            return {name: folder.size(name) for name in names}
+    except AegisError:  # the folder is missing or closed to us, and so is each file
+        return {}
 
 
 def row_of(backup: Backup, size_bytes: int | None, *, has_text: bool) -> BackupRow:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from aegis_web.backups.actions import JOB_KEY
 from aegis_web.backups.models import ELSEWHERE, MADE, SAFETY, Backup, kind_of
+from aegis_web.backups.queries import sizes_of
 from aegis_web.backups.tiers import DAILY, HOURLY, MONTHLY, NEWEST, WEEKLY, kept_by
 from aegis_web.config import Settings, settings
 from aegis_web.database import WRITE
@@ -32,7 +33,7 @@ class Known:
 
     id: int
     made_at: datetime
-    proven: bool
+    proven: bool  # and its file is here, as long as it was
     origin: str = MADE
     file_name: str = ""
     kind: str = ""  # of its database, as `kind_of` says
@@ -77,19 +78,21 @@ def rules_of(config: Settings) -> Rules:
 
 
 def known_backups(session: Session) -> list[Known]:
-    """All that the table holds, newest first. One query."""
+    """All that the table holds, newest first. One query, and a look at each file's size."""
     facts = Backup.id, Backup.made_at, Backup.proven_at, Backup.origin, Backup.file_name
-    query = select(*facts, Backup.database).order_by(Backup.made_at.desc(), Backup.id.desc())
+    query = select(*facts, Backup.database, Backup.size_bytes)
+    rows = session.execute(query.order_by(Backup.made_at.desc(), Backup.id.desc())).all()
+    sizes = sizes_of([row.file_name for row in rows])
     return [
         Known(
             row.id,
             row.made_at,
-            row.proven_at is not None,
+            row.proven_at is not None and sizes.get(row.file_name) == row.size_bytes,
             row.origin,
             row.file_name,
             kind_of(row.database),
         )
-        for row in session.execute(query)
+        for row in rows
     ]
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import func, or_, select
 
 from aegis_web.backups.models import ELSEWHERE, Backup
 from aegis_web.backups.off_site_status import OffSite, off_site_status
+from aegis_web.backups.queries import described
 from aegis_web.calendars.queries import blackouts_at
 from aegis_web.clock import EPOCH, utc_now
 from aegis_web.config import Settings
@@ -121,6 +122,7 @@ class Unproven:
 
     made_at: datetime
     problem: str | None  # what came out of its proof; None: it never came to an end
+    file_problem: str | None = None  # whether its file is missing or damaged; None: neither
 
 
 @dataclass(frozen=True)
@@ -288,13 +290,14 @@ def newest_backup_at() -> datetime | None:
 
 
 def unproven_backup(now: datetime) -> Unproven | None:
-    """The newest backup of ours, if its proof failed or never came."""
-    newest = db.session.execute(
-        select(Backup.made_at, Backup.proven_at, Backup.proof_error)
-        .where(Backup.origin.not_in(ELSEWHERE))
-        .order_by(Backup.id.desc())
-    ).first()
-    if newest is None or newest.proven_at is not None:
+    """The newest backup of ours, if its file is not whole, or its proof failed or never came."""
+    query = select(Backup).where(Backup.origin.not_in(ELSEWHERE))
+    newest = db.session.scalar(query.order_by(Backup.id.desc()).limit(1))
+    if newest is None:
+        return None
+    if file_problem := described([newest])[0].problem:
+        return Unproven(newest.made_at, newest.proof_error, file_problem)
+    if newest.proven_at is not None:
         return None
     if newest.proof_error is None and now - newest.made_at < PROOF_DUE:
         return None

@@ -14,6 +14,7 @@ from flask.testing import FlaskClient
 from aegis_web.audit.models import Actor
 from aegis_web.backups.actions import delete_backup
 from aegis_web.backups.queries import PAGE_ROWS
+from aegis_web.clock import utc_now
 from aegis_web.extensions import db, transaction
 from aegis_web.jobs.models import Job, JobState
 from aegis_web.runs.models import Kind, Reason, Run, RunDetails, RunStatus
@@ -230,13 +231,15 @@ def test_the_head_of_a_download_changes_nothing(
 def test_a_missing_file_is_said_in_plain_words(
     admin: Browser, job: int, make_backup: MakeBackup, backup_dir: Path
 ) -> None:
-    backup = make_backup()
+    backup = make_backup(proven_at=utc_now(), proof_seconds=1)
+    assert "Restored into a scratch database and compared" in admin.get("/backups").text
     (backup_dir / backup.file_name).unlink()
     answer = admin.get(f"/backups/{backup.id}/file")
     assert answer.status_code == 404
     assert "was moved or deleted" in answer.text
     page = admin.get("/backups").text
     assert "File missing" in page
+    assert "Restored into a scratch database and compared" not in page
     assert f"/backups/{backup.id}/file" not in page
 
 

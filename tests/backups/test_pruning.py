@@ -16,7 +16,10 @@ from aegis_web.backups.actions import delete_backup
 from aegis_web.backups.copies import Unusable
 from aegis_web.backups.folder import new_name
 from aegis_web.backups.models import FETCHED, SAFETY, UPLOADED, Backup
+from aegis_web.backups.picture import picture_of
 from aegis_web.backups.pruning import prune
+from aegis_web.backups.retention import retention
+from aegis_web.clock import utc_now
 from aegis_web.config import Settings
 from aegis_web.errors import AegisError
 from aegis_web.extensions import committed, db, transaction
@@ -125,6 +128,25 @@ def test_none_goes_whose_newer_one_of_its_kind_was_deleted_meanwhile(
     with app.app_context(), committed.connected_to(delete_it):
         assert prune(SYSTEM) == ([], {})
     assert old.id in {row.id for row in stored(app)}
+
+
+@pytest.mark.parametrize("damage", ["missing", "damaged"])
+def test_one_without_its_file_takes_no_place_from_a_whole_one(
+    app: Flask, add_backup: AddBackup, damage: str
+) -> None:
+    whole = [add_backup(days) for days in (3, 2)]
+    settings: Settings = app.extensions["aegis.settings"]
+    for days in (1, 0):
+        file = settings.backup_dir / add_backup(days).file_name
+        file.unlink()
+        if damage == "damaged":
+            file.write_bytes(b"cut")
+    with app.app_context():
+        assert prune(SYSTEM) == ([], {})
+        picture = picture_of(retention(utc_now()), utc_now())
+    assert {one.id for one in whole} < {row.id for row in stored(app)}
+    assert [row.proven for row in picture.rows] == [False, False, True, True]
+    assert {lane.name: lane.count for lane in picture.lanes}["Daily"] == 2
 
 
 def test_a_safety_backup_is_not_a_week_old(app: Flask, add_backup: AddBackup) -> None:

@@ -3,11 +3,13 @@
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from aegis_web.backups.folder import new_name
 from aegis_web.backups.models import UPLOADED, Backup
 from aegis_web.clock import EPOCH, utc_now
 from aegis_web.config import settings
@@ -144,10 +146,14 @@ def test_without_an_engine_it_says_so_in_red(app: Flask, admin: Browser) -> None
 
 def back_up(app: Flask, hours_ago: float, **facts: object) -> None:
     at = utc_now() - timedelta(hours=hours_ago)
+    folder: Path = app.extensions["aegis.settings"].backup_dir
+    folder.mkdir(parents=True, exist_ok=True)
+    name = new_name(at, "sqlite3.zst")
+    (folder / name).write_bytes(b"1")
     with app.app_context(), transaction() as session:
         session.add(
             Backup(
-                file_name=f"{hours_ago}.db",
+                file_name=name,
                 database="SQLite",
                 size_bytes=1,
                 sha256="0",
@@ -157,6 +163,11 @@ def back_up(app: Flask, hours_ago: float, **facts: object) -> None:
                 **{"proven_at": at, **facts},
             )
         )
+
+
+def newest_file(app: Flask) -> Path:
+    folder: Path = app.extensions["aegis.settings"].backup_dir
+    return max(folder.iterdir())
 
 
 WARNING = "No proven backup in the last 26 hours"
@@ -188,6 +199,24 @@ def test_a_newest_backup_that_is_no_good_is_red(app: Flask, admin: Browser) -> N
     assert "&lt;b&gt;cut short" in page
     back_up(app, hours_ago=1.5, proven_at=None)
     assert "never came to an end" in admin.get("/").text
+
+
+@pytest.mark.parametrize("damage", ["missing", "damaged"])
+def test_a_newest_backup_without_its_file_is_red(app: Flask, admin: Browser, damage: str) -> None:
+    add_job(app)
+    back_up(app, hours_ago=3)
+    newest_file(app).unlink()
+    back_up(app, hours_ago=2)
+    said = "The file of the newest backup is missing or damaged"
+    assert said not in admin.get("/").text
+    if damage == "missing":
+        newest_file(app).unlink()
+    else:
+        newest_file(app).write_bytes(b"")
+    page = admin.get("/").text
+    assert said in page
+    assert f"File {damage}: It was moved" in page
+    assert "The newest backup is not proven" not in page
 
 
 def test_an_old_installation_without_any_backup_is_warned(app: Flask, admin: Browser) -> None:
