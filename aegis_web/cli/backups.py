@@ -6,17 +6,19 @@ from pathlib import Path
 import click
 
 from aegis_web.audit.models import Actor
+from aegis_web.backups.copies import Watch
 from aegis_web.backups.downloads import note_text, read_text
 from aegis_web.backups.fetching import fetch_backup
 from aegis_web.backups.models import FETCHED, SAFETY, UPLOADED
 from aegis_web.backups.off_site_copies import copy_all
 from aegis_web.backups.off_site_status import Lying, all_backups
-from aegis_web.backups.preview import Preview, preview_of
+from aegis_web.backups.preview import preview_of
 from aegis_web.backups.proving import prove
 from aegis_web.backups.queries import latest_backup, number_of
 from aegis_web.backups.restoring import restore
 from aegis_web.backups.uploads import instant_beside, take_in
 from aegis_web.cli.groups import TableGroup, told
+from aegis_web.cli.restore_words import counted, tell_preview, tell_restored
 from aegis_web.config import settings
 from aegis_web.errors import AegisError
 from aegis_web.extensions import db
@@ -24,6 +26,11 @@ from aegis_web.keys import key_id, new_identity
 from aegis_web.web.formats import ago, clock, size
 
 COMMAND_LINE = Actor("command line")
+STEPS = Watch(
+    report=lambda done, total, message: None,
+    asked_to_stop=lambda: False,
+    begin=lambda part: click.echo(f"{part} …"),
+)
 HEADING = ("File", "Where", "Proof", "Size", "Made at", "Age", "Remarks")
 NUMBERS = ("Size", "Age")  # on the right of their column
 ORIGINS = {SAFETY: "before a restore", UPLOADED: "from elsewhere", FETCHED: "from off-site"}
@@ -57,31 +64,14 @@ def bring_back(file: str, yes: bool) -> None:
         preview = preview_of(backup_id)
         if preview.backup.other_kind:
             raise AegisError(preview.backup.other_kind)
-        tell(preview)
+        tell_preview(preview)
         db.session.close()  # whoever thinks about the question holds no table
         if not yes:
-            click.confirm("Bring it back?", abort=True)
-        done = restore(backup_id, COMMAND_LINE)
-    click.echo(
-        f"{done.file_name} is back: {done.jobs} jobs, {done.paused_jobs} of them paused; "
-        f"{done.runs} runs, {done.merged_runs} of them newer than the backup; {done.missed} fire "
-        "times are written down as missed."
-    )
-    if done.safety:
-        click.echo(f"What was there before is in the backup {done.safety}.")
-
-
-def tell(preview: Preview) -> None:
-    """Print what would change."""
-    for name, then, now in preview.rows:
-        click.echo(f"{name:14} {then:>12,} in the backup {now:>12,} now")
-    click.echo(
-        f"{preview.jobs_same} jobs are in both, {len(preview.jobs_back)} come back, "
-        f"{len(preview.jobs_gone)} are deleted, {preview.newer_runs} newer runs stay."
-    )
-    if preview.keys_missing:
-        ids = ", ".join(preview.keys_missing)
-        click.echo(f"None of the keys {ids} is in AEGIS_ENCRYPTION_KEYS: secrets stay closed.")
+            jobs = counted("job", preview.jobs_same + len(preview.jobs_back))
+            made = clock(preview.backup.made_at)
+            click.confirm(f"Bring back the backup of {made} with {jobs}?", abort=True)
+        done = restore(backup_id, COMMAND_LINE, STEPS)
+    tell_restored(Path(file).name, done)
 
 
 def found(file: str) -> int:
@@ -90,6 +80,7 @@ def found(file: str) -> int:
     Raises: AegisError when there is none.
     """
     if Path(file).is_file():
+        click.echo("The file is read and proven …")
         try:
             with Path(file).open("rb") as source:
                 return take_in(source, COMMAND_LINE, made_at=instant_beside(Path(file))).id
@@ -101,6 +92,7 @@ def found(file: str) -> int:
         listed = fetch_backup(file, COMMAND_LINE).id
     if listed is None:
         raise AegisError(f"{file} is neither a file nor a backup in the list: name one of them.")
+    click.echo("The backup is proven …")
     prove(listed, COMMAND_LINE)  # what would change is told from what comes out of it
     return listed
 

@@ -22,6 +22,7 @@ from aegis_web.backups.uploads import instant_beside
 from aegis_web.config import Settings
 from aegis_web.extensions import db, transaction
 from aegis_web.jobs.models import JobState
+from aegis_web.web.formats import clock
 from tests.backups.conftest import stored
 from tests.backups.test_restore import add_job, backed_up, jobs_of, settle_until
 from tests.support.applications import Browser, MakeApp, make_admin
@@ -201,9 +202,29 @@ def test_the_command_brings_everything_back_on_an_empty_machine(
         AEGIS_BACKUP_DIR=str(folder / "backups"),
         DATABASE_URL=f"sqlite:///{folder}/aegis.db",
     )
-    done = fresh.test_cli_runner().invoke(args=["backups", "restore", str(file), "--yes"])
+    done = fresh.test_cli_runner().invoke(args=["backups", "restore", str(file)], input="y\n")
     assert done.exit_code == 0, done.output
-    assert "is back: 1 jobs, 1 of them paused" in done.output
+    question = f"Bring back the backup of {clock(stored(app)[0].made_at, 'UTC')} with 1 job?"
+    before, _, after = done.output.partition(f"{question} [y/N]: y\n")
+    kept = stored(fresh)[-1].file_name
+    lines = after.splitlines()
+    assert lines[:4] == [
+        "The backup is read …",
+        "The rows are replaced …",
+        f"{file.name} is back (kept here as {kept}).",
+        "1 job is there; 1 of them is paused until somebody enables it.",
+    ]
+    assert lines[4].endswith(" runs are in the history, 0 of them newer than the backup.")
+    assert lines[5].endswith(" fire times have passed meanwhile and are written down as missed.")
+    assert lines[6:] == ["Next: start the server, open Backups and enable the paused jobs."]
+    for line in (
+        f"{'Jobs, deleted ones included':33} {1:>15} {0:>15}",
+        "0 jobs are in both, and become what they were then.",
+        "1 job comes back: kept",
+        "No job is lost.",
+        "0 newer runs stay in the history.",
+    ):
+        assert f"\n{line}\n" in before, before
     assert list(jobs_of(fresh)) == ["kept"]
     with fresh.app_context():
         emails = db.session.scalars(select(Account.email)).all()
