@@ -25,6 +25,10 @@ from aegis_web.system.models import Node
 CHUNK_ROWS = 5_000
 ALIVE = timedelta(seconds=30)  # since a process last gave a sign
 OURS = ("accounts", "jobs", "runs", "audit")  # where one of them has rows, somebody has begun
+EMPTY = {
+    "sqlite": "name a file that does not exist yet, or move that one away",
+    "postgresql": "name an empty database",
+}
 
 Report = Callable[[str, int], None]
 
@@ -39,18 +43,19 @@ def copy_to(url: str, report: Report) -> dict[str, int]:
     target = target_url(url)
     engine = create_engine(target, poolclass=NullPool, **options(target))
     try:
-        if engine.dialect.name == "sqlite":
-            sqlite_path(target).touch(mode=0o600)  # it holds the hashes of passwords
-            tune(engine, writing=True)
-        with db.engines[None].connect() as source, engine.connect() as made:
+        with db.engines[None].connect() as source:
             if source.dialect.name == "postgresql":  # one instant, as it is on SQLite anyway
                 source = source.execution_options(isolation_level="REPEATABLE READ")
             require_idle(source)
             if engine.dialect.name == "sqlite":
-                made.exec_driver_sql("PRAGMA foreign_keys=OFF")  # one row may name a later one
-                made.commit()
-            with made.begin():
-                copied = fill(source, made, report)
+                sqlite_path(target).touch(mode=0o600)  # it holds the hashes of passwords
+                tune(engine, writing=True)
+            with engine.connect() as made:
+                if engine.dialect.name == "sqlite":
+                    made.exec_driver_sql("PRAGMA foreign_keys=OFF")  # one row may name a later one
+                    made.commit()
+                with made.begin():
+                    copied = fill(source, made, report)
     except (DBAPIError, psycopg.Error, OSError) as error:
         said = " ".join(str(getattr(error, "orig", error)).split())
         shown = without_passwords(engine.url.render_as_string())
@@ -134,17 +139,16 @@ def copy_table(source: Connection, made: Connection, table: Table) -> int:
 
 def require_empty(made: Connection, head: str) -> None:
     """Raises: AegisError where somebody has begun, or another release made the tables."""
-    there = set(inspect(made).get_table_names())
+    there, cure = set(inspect(made).get_table_names()), EMPTY[made.dialect.name]
     if REVISIONS in there:
         found = made.execute(text("SELECT version_num FROM alembic_version")).scalar()
         if found not in (None, head):
             raise AegisError(
-                f"the tables there are of schema {found}, and this release needs {head}: name an "
-                "empty database."
+                f"the tables there are of schema {found}, and this release needs {head}: {cure}."
             )
     for name in OURS:
         if name in there and made.scalar(select(1).select_from(Model.metadata.tables[name])):
-            raise AegisError(f"table {name} has rows there already: name an empty database.")
+            raise AegisError(f"table {name} has rows there already: {cure}.")
 
 
 @contextmanager

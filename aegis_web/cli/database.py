@@ -2,8 +2,9 @@
 
 import click
 
-from aegis_web.backups.moving import copy_to
+from aegis_web.backups.moving import copy_to, target_url
 from aegis_web.cli.groups import TableGroup, told
+from aegis_web.config_values import without_passwords
 
 group = TableGroup("database", help="The database: how everything moves to another one.")
 
@@ -20,6 +21,7 @@ def copy(url: str) -> None:
     """
     with told():
         copied = copy_to(url, lambda table, rows: click.echo(f"{table:20} {rows:>12,}"))
-    click.echo(
-        f"{sum(copied.values()):,} rows are there, as many as here. Now set DATABASE_URL to it."
-    )
+    shown = without_passwords(target_url(url).replace("+psycopg", "", 1))
+    hidden = ", with the password in place of ***" if "***" in shown else ""
+    click.echo(f"{sum(copied.values()):,} rows are there, as many as here. Now set{hidden}:")
+    click.echo(f"DATABASE_URL={shown}")

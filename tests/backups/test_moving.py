@@ -52,7 +52,10 @@ def copied(app: Flask, url: str) -> str:
 def test_every_row_goes_to_postgresql_and_back(
     app: Flask, make_app: MakeApp, pg_url: str, sqlite_database: str, tmp_path: Path
 ) -> None:
-    assert "as many as here" in copied(app, pg_url)
+    said = copied(app, pg_url.replace("postgres:@", "postgres:s3cret@"))
+    assert "as many as here. Now set, with the password in place of ***:\n" in said
+    assert said.endswith(f"\nDATABASE_URL={pg_url.replace('postgres:@', 'postgres:***@')}\n")
+    assert "has rows there already: name an empty database.\n" in copied(app, pg_url)
     before = contents(sqlite_database)
     assert contents(pg_url) == before
     assert len(before["runs"]) > 3
@@ -60,7 +63,7 @@ def test_every_row_goes_to_postgresql_and_back(
     moved = make_app(DATABASE_URL=pg_url)
     assert add_run(moved, 1, RunStatus.SUCCEEDED) > before["runs"][-1][0]
     back = f"sqlite:///{tmp_path}/back.db"
-    assert "as many as here" in copied(moved, back)
+    assert copied(moved, back).endswith(f" Now set:\nDATABASE_URL={back}\n")
     assert contents(back) == contents(pg_url)
     checked = make_app(DATABASE_URL=back).test_cli_runner().invoke(args=["audit", "verify"])
     assert checked.exit_code == 0, checked.output
@@ -71,7 +74,8 @@ def test_one_that_is_not_empty_is_refused(app: Flask, tmp_path: Path) -> None:
     assert "as many as here" in copied(app, url)
     assert (tmp_path / "other.db").stat().st_mode & 0o777 == 0o600
     before = contents(url)
-    assert "has rows there already: name an empty database" in copied(app, url)
+    cure = "name a file that does not exist yet, or move that one away"
+    assert f"has rows there already: {cure}.\n" in copied(app, url)
     assert contents(url) == before
 
 
@@ -102,3 +106,4 @@ def test_nothing_is_copied_while_a_process_works(app: Flask, tmp_path: Path) -> 
         row = {"name": "host:1", "version": "1", "started_at": now, "beat_at": now}
         session.execute(insert(Node), [row])
     assert "stop every server first" in copied(app, f"sqlite:///{tmp_path}/other.db")
+    assert not (tmp_path / "other.db").exists()
