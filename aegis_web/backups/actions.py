@@ -36,6 +36,7 @@ from aegis_web.engine import changes
 from aegis_web.errors import AegisError, Conflict, NotFound
 from aegis_web.extensions import db, transaction
 from aegis_web.jobs.models import Job
+from aegis_web.jobs.queries import problem_words
 from aegis_web.language import N_, _
 from aegis_web.registry import Registry
 from aegis_web.runs.models import Run, RunStatus
@@ -283,7 +284,9 @@ def request_backup(actor: Actor, registry: Registry, request_key: str) -> int | 
             )
             raise NotFound(text)
         if job.problem:
-            text = _("The job that makes backups is broken: %(problem)s", problem=job.problem)
+            text = _(
+                "The job that makes backups is broken: %(problem)s", problem=problem_words(job)
+            )
             raise Conflict(text)
         if not session.scalar(select(Run.id).where(Run.request_key == key)) and is_open(
             session, job.id

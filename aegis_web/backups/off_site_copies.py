@@ -22,6 +22,7 @@ from aegis_web.engine import changes
 from aegis_web.errors import AegisError, Conflict, NotFound
 from aegis_web.extensions import transaction
 from aegis_web.jobs.models import Job, JobState
+from aegis_web.jobs.queries import problem_words
 from aegis_web.language import _
 from aegis_web.runs.models import Run, RunStatus
 
@@ -102,7 +103,7 @@ def request_copy(actor: Actor, request_key: str) -> int | None:
             )
             raise NotFound(text)
         if job.problem:
-            text = _("The job that copies is broken: %(problem)s", problem=job.problem)
+            text = _("The job that copies is broken: %(problem)s", problem=problem_words(job))
             raise Conflict(text)
         known = session.scalar(select(Run.id).where(Run.request_key == key))
         if not known and is_queued(session, job.id):

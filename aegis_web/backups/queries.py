@@ -16,6 +16,7 @@ from aegis_web.database import WRITE
 from aegis_web.errors import AegisError, NotFound
 from aegis_web.extensions import db
 from aegis_web.jobs.models import Job
+from aegis_web.jobs.queries import problem_words
 from aegis_web.language import _
 from aegis_web.runs.models import Kind, Reason, Run, RunDetails, RunStatus
 
@@ -197,7 +198,7 @@ def backup_job() -> BackupJob | None:
         id=job.id,
         name=job.name,
         state=job.state,
-        problem=job.problem,
+        problem=problem_words(job),
         next_run_at=job.next_run_at,
         zone=job.zone,
         open_run=newest_run(job.id, (RunStatus.QUEUED, RunStatus.RUNNING)),

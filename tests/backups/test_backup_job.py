@@ -17,7 +17,7 @@ from aegis_web.extensions import db, transaction
 from aegis_web.jobs.models import Job, JobState
 from aegis_web.runs.models import Run, RunDetails, RunLog, RunStatus
 from tests.backups.conftest import plain, stored
-from tests.support.applications import MakeApp, signed_in
+from tests.support.applications import Browser, MakeApp, signed_in
 from tests.support.clocks import wait_until
 
 ALICE = Actor("alice@example.org", 1)
@@ -130,3 +130,17 @@ def test_a_failure_is_a_failed_run_with_the_cure(running_app: Flask) -> None:
     assert run.status == RunStatus.FAILED
     assert "AEGIS_BACKUP_DIR" in str(run.error)
     assert "The backup job failed" in signed_in(running_app).get("/backups").text
+
+
+def test_why_the_job_is_broken_is_said_in_the_language_of_the_reader(
+    app: Flask, admin: Browser, backup_job: int
+) -> None:
+    with app.app_context(), transaction() as session:
+        broken = session.get_one(Job, backup_job)
+        broken.service, broken.problem = "gone", "no service function is called gone"
+    german = {"Accept-Language": "de"}
+    page = admin.get("/backups", headers=german).text
+    refused = admin.post("/backups", data={"request_key": KEY}, headers=german).text
+    for text in (page, refused):
+        assert "keine Funktion heißt gone" in text
+        assert "no service function" not in text
