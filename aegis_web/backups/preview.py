@@ -10,9 +10,10 @@ from aegis_web.backups.models import UNCONFIRMED, Backup
 from aegis_web.backups.queries import BackupRow, brought_back, described
 from aegis_web.config import settings
 from aegis_web.database import Model
+from aegis_web.engine.new_job import DEFINITION
 from aegis_web.errors import NotFound
 from aegis_web.extensions import db
-from aegis_web.jobs.models import Job, JobState
+from aegis_web.jobs.models import Job, JobState, JobVersion, Origin
 from aegis_web.keys import key_id
 from aegis_web.language import _
 from aegis_web.runs.models import Run
@@ -28,8 +29,9 @@ class Preview:
     goes_after: datetime | None  # until then it must be brought back; None: nothing hurries
     known: bool  # whether its contents are: it was proven at least once
     jobs_back: list[str]  # names of the jobs that it has and the database has not
-    jobs_gone: list[str]  # the other way round
+    jobs_gone: list[str]  # the other way round, without those that the code declares
     jobs_same: int
+    jobs_changed: list[str]  # names of those in both that say something else now
     rows: list[tuple[str, int, int]]  # table; how many it holds, how many there are now
     newer_runs: int  # not in it, and kept
     keys_missing: list[str]  # ids of keys for secrets, of which none is in the settings
@@ -50,8 +52,13 @@ def preview_of(backup_id: int) -> Preview:
         raise NotFound(_("There is no such backup, or there is no more."))
     contents, manifest = backup.contents or {}, backup.manifest or {}
     theirs = {(number, key): name for number, key, name in contents.get("jobs", ())}
-    live = select(Job.id, Job.key, Job.name).where(Job.deleted_at.is_(None))
-    ours = {(row.id, row.key): row.name for row in db.session.execute(live)}
+    live = select(Job.id, Job.key, Job.name, Job.origin, Job.declared)
+    rows = db.session.execute(live.where(Job.deleted_at.is_(None))).all()
+    ours = {(row.id, row.key): row.name for row in rows}
+    of_code = {(row.id, row.key) for row in rows if row.origin == Origin.CODE and row.declared}
+    both = theirs.keys() & ours.keys()
+    renamed = {number for number, key in both if theirs[number, key] != ours[number, key]}
+    changed = renamed | changed_since(backup.made_at)
     counts = contents.get("rows", {})
     newest = manifest.get("newest_run")
     newer = select(func.count()).select_from(Run).where(Run.id > (newest[0] if newest else 0))
@@ -62,14 +69,33 @@ def preview_of(backup_id: int) -> Preview:
         goes_after=goes_after(row),
         known=backup.contents is not None,
         jobs_back=sorted(theirs[one] for one in theirs.keys() - ours.keys()),
-        jobs_gone=sorted(ours[one] for one in ours.keys() - theirs.keys()),
-        jobs_same=len(theirs.keys() & ours.keys()),
+        jobs_gone=sorted(ours[one] for one in ours.keys() - theirs.keys() - of_code),
+        jobs_same=len(both),
+        jobs_changed=sorted(ours[one] for one in both if one[0] in changed),
         rows=[(name, counts.get(name, 0), count_of(name)) for name in COUNTED],
         newer_runs=db.session.scalar(newer) or 0,
         keys_missing=[]
         if needed & set(map(key_id, settings().encryption_keys))
         else sorted(needed),
     )
+
+
+def changed_since(instant: datetime) -> set[int]:
+    """The numbers of the jobs that say something else now than they did then. Two queries."""
+    later = select(JobVersion.job_id).where(JobVersion.from_at > instant)
+    changed = select(Job).where(Job.id.in_(later), Job.deleted_at.is_(None))
+    jobs = {job.id: job for job in db.session.scalars(changed)}
+    before = (
+        select(JobVersion)
+        .where(JobVersion.job_id.in_(later), JobVersion.from_at <= instant)
+        .order_by(JobVersion.number)
+    )
+    then = {version.job_id: version.definition for version in db.session.scalars(before)}
+    return {
+        number
+        for number, job in jobs.items()
+        if number in then and then[number] != {name: getattr(job, name) for name in DEFINITION}
+    }
 
 
 def goes_after(row: BackupRow) -> datetime | None:

@@ -20,11 +20,13 @@ from aegis_web.backups.gaps import REASON
 from aegis_web.backups.models import UPLOADED
 from aegis_web.backups.uploads import instant_beside
 from aegis_web.config import Settings
+from aegis_web.engine import changes
+from aegis_web.engine.triggers import from_json
 from aegis_web.extensions import db, transaction
-from aegis_web.jobs.models import JobState
+from aegis_web.jobs.models import Job, JobState, Origin
 from aegis_web.web.formats import clock
 from tests.backups.conftest import stored
-from tests.backups.test_restore import add_job, backed_up, jobs_of, settle_until
+from tests.backups.test_restore import ALICE, add_job, backed_up, jobs_of, settle_until
 from tests.support.applications import Browser, MakeApp, make_admin
 
 
@@ -86,6 +88,31 @@ def test_the_page_says_what_would_change_and_brings_it_back(app: Flask, admin: B
     assert again.post("/backups/enable").status_code == 303
     assert {job.state for job in jobs_of(app).values() if not job.deleted_at} == {JobState.ACTIVE}
     assert "because a backup was restored" not in again.get("/backups").text
+
+
+def test_the_page_names_the_jobs_that_change_and_no_job_of_code_as_lost(
+    app: Flask, admin: Browser
+) -> None:
+    numbers = {name: add_job(app, name) for name in ("as it was", "renamed", "moved", "there")}
+    backup_id = backed_up(app)
+    assert admin.post(f"/backups/{backup_id}/prove").status_code == 303
+    registry = app.extensions["aegis.registry"]
+    add_job(app, "in code", origin=Origin.CODE)
+    noon = from_json({"kind": "cron", "expression": "0 12 * * *", "zone": "UTC"})
+    with app.app_context(), transaction() as session:
+        for name, changed in (
+            ("renamed", [{"name": "newly called"}]),
+            ("moved", [{"trigger": noon}]),
+            ("there", [{"priority": 2}, {"priority": 1}]),
+        ):
+            job = session.get_one(Job, numbers[name])
+            for values in changed:
+                changes.change(session, job, values, registry, ALICE)
+    page = admin.get(f"/backups/{backup_id}/restore")
+    words = " ".join(re.sub(r"<[^>]+>", " ", page.text).split())
+    assert "4 jobs are in both, and become what they were then." in words
+    assert "2 of them have changed since, and change back: moved, newly called No job" in words
+    assert "No job is lost." in words
 
 
 def test_a_job_that_somebody_paused_before_stays_so(app: Flask, admin: Browser) -> None:
