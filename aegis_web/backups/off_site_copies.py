@@ -28,6 +28,7 @@ from aegis_web.runs.models import Run, RunStatus
 
 JOB_KEY = "off_site_copy"  # the code job that copies
 COPIED = (MADE, SAFETY)  # what came from elsewhere is not ours to keep
+TO_COPY = Backup.proven_at.is_not(None), Backup.origin.in_(COPIED)
 THERE = (CopyState.COPIED, CopyState.LEAVING)
 
 log = logging.getLogger(__name__)
@@ -162,8 +163,7 @@ def copy_all(actor: Actor, watch: Watch = UNWATCHED) -> Done:
 
 def proven() -> Select[Backup]:
     """The backups that are to be off-site, newest first."""
-    query = select(Backup).where(Backup.proven_at.is_not(None), Backup.origin.in_(COPIED))
-    return query.order_by(Backup.made_at.desc())
+    return select(Backup).where(*TO_COPY).order_by(Backup.made_at.desc())
 
 
 def enrol(address: str) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from aegis_web.backups.folder import made_at_of
 from aegis_web.backups.models import FETCHED, MADE, Backup, CopyState, OffSiteCopy
 from aegis_web.backups.off_site import off_site_place
-from aegis_web.backups.off_site_copies import JOB_KEY, THERE
+from aegis_web.backups.off_site_copies import JOB_KEY, THERE, TO_COPY
 from aegis_web.backups.queries import RunFacts, described, newest_run
 from aegis_web.clock import utc_now
 from aegis_web.config import Settings
@@ -38,9 +38,9 @@ class OffSite:
     vanishing: bool  # the platform empties its disk, and there is no place
     last_at: datetime | None  # of the newest copy that succeeded
     there: int  # those that were fetched from there count
-    waiting: int
+    waiting: int  # proven ones without a copy, whether or not it was asked for already
     error: str | None  # of the newest that failed
-    overdue: bool  # none has succeeded for two days
+    overdue: bool  # one was asked for two days ago, and none has succeeded since
     marks: Mapping[str, Mark]  # by the backup's file name
     open_run: RunFacts | None  # of the job that copies
 
@@ -51,22 +51,25 @@ class OffSite:
 
 
 def off_site_status(settings: Settings) -> OffSite:
-    """How the place off-site stands. Five queries at most."""
+    """How the place off-site stands. Six queries at most."""
     place = settings.backup_off_site
     rows = db.session.scalars(select(OffSiteCopy).order_by(OffSiteCopy.file_name.desc())).all()
     last_at = max((row.copied_at for row in rows if row.copied_at), default=None)
-    since = last_at or (oldest_proof() if place else None)
     open_states = (CopyState.WAITING, CopyState.COPYING, CopyState.FAILED)
+    asked = [row.asked_at for row in rows if row.state in open_states]
+    since = max(min(asked), last_at or min(asked)) if asked else None
+    unasked = without_row(rows) if place else []
+    marks = {row.file_name: Mark(CopyState(row.state), row.copied_at, row.error) for row in rows}
     job_id = db.session.scalar(select(Job.id).where(Job.key == JOB_KEY, Job.deleted_at.is_(None)))
     return OffSite(
         place=place,
         vanishing=settings.persistent and settings.platform is not None and place is None,
         last_at=last_at,
         there=sum(row.state in THERE for row in rows) + fetched(rows),
-        waiting=sum(row.state in open_states for row in rows),
+        waiting=len(asked) + len(unasked),
         error=next((row.error for row in rows if row.error), None) if place else None,
         overdue=place is not None and since is not None and utc_now() - since > OVERDUE,
-        marks={row.file_name: Mark(CopyState(row.state), row.copied_at, row.error) for row in rows},
+        marks=marks | dict.fromkeys(unasked, Mark(CopyState.WAITING, None, None)),
         open_run=newest_run(job_id, (RunStatus.QUEUED, RunStatus.RUNNING)) if job_id else None,
     )
 
@@ -78,15 +81,11 @@ def fetched(rows: Sequence[OffSiteCopy]) -> int:
     return db.session.scalar(query) or 0
 
 
-def oldest_proof() -> datetime | None:
-    """Since when there is something to copy."""
-    found: datetime | None = db.session.scalar(
-        select(Backup.proven_at)
-        .where(Backup.proven_at.is_not(None))
-        .order_by(Backup.proven_at)
-        .limit(1)
-    )
-    return found
+def without_row(rows: Sequence[OffSiteCopy]) -> list[str]:
+    """The names of the proven backups that the job will ask for: made before there was a place."""
+    known = {row.file_name for row in rows}
+    query = select(Backup.file_name).where(*TO_COPY)
+    return [name for name in db.session.scalars(query) if name not in known]
 
 
 @dataclass(frozen=True)

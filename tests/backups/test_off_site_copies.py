@@ -65,6 +65,13 @@ def copies(app: Flask) -> dict[str, OffSiteCopy]:
         return {row.file_name: row for row in session.scalars(select(OffSiteCopy))}
 
 
+def make_old(app: Flask) -> None:
+    """Let two days pass, so that pruning leaves only the newest of the day."""
+    with app.app_context(), transaction() as session:
+        for backup in session.scalars(select(Backup)):
+            backup.made_at -= timedelta(days=2)
+
+
 def copied(app: Flask) -> Done:
     with app.app_context():
         return copy_all(SYSTEM)
@@ -159,6 +166,7 @@ def test_pruning_here_prunes_there_but_never_the_newest(
 ) -> None:
     first, second, third = make_proven(), make_proven(), make_proven()
     assert copied(app).copied == [third.file_name, second.file_name, first.file_name]
+    make_old(app)
     with app.app_context():
         prune(SYSTEM)
     done = copied(app)
@@ -178,6 +186,7 @@ def test_what_is_pruned_before_its_copy_is_whole_is_not_left_there(
     app: Flask, there: Path, make_proven: MakeProven, part: str, was_copied: bool
 ) -> None:
     old, new = make_proven(), make_proven()
+    make_old(app)
 
     def report(done: float, total: float | None, message: str) -> None:
         if (there / f"{new.file_name}{part}").exists():  # with `part` the old one is on its way
@@ -209,6 +218,7 @@ def test_what_came_from_there_is_not_pruned_there(
     copied(app)
     with app.app_context(), transaction() as session:
         session.get_one(Backup, backup.id).origin = FETCHED
+    make_old(app)
     with app.app_context():
         prune(SYSTEM)
     assert copied(app) == Done()
@@ -361,23 +371,23 @@ def test_it_is_the_same_on_postgresql(
         names.append(backup.file_name)
     assert [run.status for run in runs(app)] == [RunStatus.QUEUED]
     assert copied(app).copied == names[::-1]
+    make_old(app)
     with app.app_context():
         prune(SYSTEM)
     assert copied(app).removed == names[:1]
     assert names_in(there) == {names[1]}
 
 
-def test_it_is_overdue_after_two_days(app: Flask, make_proven: MakeProven) -> None:
+def test_it_is_overdue_when_one_has_waited_for_two_days(
+    app: Flask, make_proven: MakeProven
+) -> None:
     assert not status(app).overdue
-    backup = make_proven()
-    for copied_at, proven_at in ((None, 49), (49, 1)):
+    make_proven()
+    for hours, overdue in ((47, False), (49, True)):
         with app.app_context(), transaction() as session:
             row = session.scalars(select(OffSiteCopy)).one()
-            row.copied_at = None if copied_at is None else utc_now() - timedelta(hours=copied_at)
-            proven = utc_now() - timedelta(hours=proven_at)
-            session.get_one(Backup, backup.id).proven_at = proven
-        assert status(app).overdue
-        assert status(app).troubled
+            row.asked_at = utc_now() - timedelta(hours=hours)
+        assert (status(app).overdue, status(app).troubled) == (overdue, overdue)
     copied(app)
     assert not status(app).troubled
 

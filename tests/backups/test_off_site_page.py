@@ -6,21 +6,22 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from aegis_web.audit.models import SYSTEM
 from aegis_web.backups.actions import back_up
-from aegis_web.backups.models import OffSiteCopy
-from aegis_web.backups.off_site_copies import JOB_KEY, copy_all
+from aegis_web.backups.models import Backup, CopyState, OffSiteCopy
+from aegis_web.backups.off_site_copies import JOB_KEY, copy_all, waiting
+from aegis_web.backups.off_site_status import off_site_status
 from aegis_web.backups.proving import prove
 from aegis_web.clock import utc_now
 from aegis_web.config import settings
 from aegis_web.engine.scheduler import start_engine
 from aegis_web.errors import AegisError
-from aegis_web.extensions import transaction
+from aegis_web.extensions import db, transaction
 from aegis_web.jobs.models import Job, JobState
 from aegis_web.runs.models import Run, RunStatus
-from tests.support.applications import MakeApp, signed_in
+from tests.support.applications import Browser, MakeApp, signed_in
 from tests.support.buckets import Bucket
 from tests.support.environment import ENCRYPTION_KEY, SECRET_KEY
 
@@ -70,10 +71,10 @@ def runs_of_copying(app: Flask) -> list[Run]:
 
 def test_it_says_where_the_copies_go_and_how_they_stand(app: Flask, there: Path) -> None:
     browser = signed_in(app)
-    waiting = browser.get("/backups").text
-    assert f"file://{there}" in waiting
-    assert "Not off-site yet" in waiting
-    assert "none yet" in waiting
+    before = browser.get("/backups").text
+    assert f"file://{there}" in before
+    assert "Not off-site yet" in before
+    assert "none yet" in before
     copy(app)
     done = browser.get("/backups").text
     assert "Off-site <time" in done
@@ -132,14 +133,63 @@ def test_a_failure_is_said_on_both_pages_with_its_cure(app: Flask, there: Path) 
         assert "mount its disk" in text
 
 
-def test_two_days_without_a_copy_are_said_on_both_pages(app: Flask) -> None:
+def is_overdue(app: Flask, browser: Browser, *, asked: int, copied: int | None) -> bool:
+    """Whether both pages say so, of a copy asked for and one made that many hours ago."""
+    now = utc_now()
+    with app.app_context(), transaction() as session:
+        session.execute(delete(OffSiteCopy))
+        first, second = session.scalars(select(Backup).order_by(Backup.id))
+        row = waiting(second, "file:///there")
+        row.asked_at = now - timedelta(hours=asked)
+        session.add(row)
+        if copied is not None:
+            row = waiting(first, "file:///there")
+            row.state, row.copied_at = CopyState.COPIED, now - timedelta(hours=copied)
+            row.asked_at = now - timedelta(days=9)
+            session.add(row)
+    said = {
+        "Nothing has been copied for two days" in browser.get("/backups").text,
+        "No backup was copied off-site for two days" in browser.get("/").text,
+    }
+    assert len(said) == 1
+    return said.pop()
+
+
+def test_a_copy_that_waits_for_two_days_is_said_on_both_pages(app: Flask) -> None:
+    with app.app_context():
+        prove(back_up(SYSTEM).id, SYSTEM)
+    browser = signed_in(app)
+    assert is_overdue(app, browser, asked=49, copied=90)
+    assert is_overdue(app, browser, asked=49, copied=None)
+    assert not is_overdue(app, browser, asked=47, copied=90)
+    assert not is_overdue(app, browser, asked=49, copied=1)
+
+
+def test_where_nothing_waits_nothing_is_overdue(app: Flask) -> None:
     copy(app)
     with app.app_context(), transaction() as session:
         row = session.scalars(select(OffSiteCopy)).one()
-        row.copied_at = utc_now() - timedelta(hours=49)
-    browser = signed_in(app)
-    assert "Nothing has been copied for two days" in browser.get("/backups").text
-    assert "No backup was copied off-site for two days" in browser.get("/").text
+        row.copied_at = row.asked_at = utc_now() - timedelta(days=9)
+    assert "Nothing has been copied" not in signed_in(app).get("/backups").text
+
+
+def test_what_was_proven_before_there_was_a_place_waits(app: Flask, there: Path) -> None:
+    with app.app_context(), transaction() as session:
+        session.execute(delete(OffSiteCopy))
+        session.scalars(select(Backup)).one().proven_at = utc_now() - timedelta(days=9)
+    with app.app_context():
+        back_up(SYSTEM)  # not proven
+    page = signed_in(app).get("/backups").text
+    assert page.count("Not off-site yet") == 1
+    assert "Nothing has been copied" not in page
+    with app.app_context():
+        status = off_site_status(settings())
+        assert (status.waiting, status.there, status.overdue) == (1, 0, False)
+        db.session.close()
+    copy(app)
+    with app.app_context():
+        status = off_site_status(settings())
+        assert (status.waiting, status.there) == (0, 1)
 
 
 def test_where_the_disk_vanishes_the_page_is_loud(make_app: MakeApp, sqlite_database: str) -> None:
