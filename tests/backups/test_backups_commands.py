@@ -19,6 +19,7 @@ from aegis_web.backups.models import FETCHED, SAFETY
 from aegis_web.backups.off_site_status import off_site_status
 from aegis_web.backups.proving import prove
 from aegis_web.backups.uploads import take_in
+from aegis_web.cli.restore_words import named
 from aegis_web.config import settings
 from aegis_web.config_values import sqlite_url
 from aegis_web.extensions import db, transaction
@@ -241,3 +242,8 @@ def test_without_a_place_it_says_what_to_set(make_app: MakeApp, sqlite_database:
     for arguments in (("copy",), ("fetch", "x")):
         answer = run(app, *arguments)
         assert (answer.exit_code, "AEGIS_BACKUP_OFF_SITE" in answer.output) == (1, True)
+
+
+def test_names_of_jobs_steer_no_terminal_and_fill_no_screen() -> None:
+    assert named(["one", "two\x1b[2J\r"]) == "one, two[2J"
+    assert named([str(number) for number in range(21)]).endswith(", 18, 19 …")
