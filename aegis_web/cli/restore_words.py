@@ -26,11 +26,15 @@ def tell_preview(preview: Preview) -> None:
     click.echo(f"{'Rows':33} {'In the backup':>15} {'Now':>15}")
     for name, then, now in preview.rows:
         click.echo(f"{ROWS[name]:33} {then:>15,} {now:>15,}")
-    same, back, gone = preview.jobs_same, preview.jobs_back, preview.jobs_gone
+    changed, back, gone = preview.jobs_changed, preview.jobs_back, preview.jobs_gone
     click.echo()
     one = "%(num)s job is in both, and becomes what it was then."
     many = "%(num)s jobs are in both, and become what they were then."
-    click.echo(ngettext(one, many, same))
+    click.echo(ngettext(one, many, preview.jobs_same))
+    if changed:
+        one = "%(num)s of them has changed since, and changes back:"
+        many = "%(num)s of them have changed since, and change back:"
+        click.echo(f"{ngettext(one, many, len(changed))} {named(changed)}")
     if back:
         text = ngettext("%(num)s job comes back:", "%(num)s jobs come back:", len(back))
         click.echo(f"{text} {named(back)}")

@@ -90,7 +90,7 @@ def test_the_page_says_what_would_change_and_brings_it_back(app: Flask, admin: B
     assert "because a backup was restored" not in again.get("/backups").text
 
 
-def test_the_page_names_the_jobs_that_change_and_no_job_of_code_as_lost(
+def test_page_and_command_name_the_jobs_that_change_and_no_job_of_code_as_lost(
     app: Flask, admin: Browser
 ) -> None:
     numbers = {name: add_job(app, name) for name in ("as it was", "renamed", "moved", "there")}
@@ -113,6 +113,11 @@ def test_the_page_names_the_jobs_that_change_and_no_job_of_code_as_lost(
     assert "4 jobs are in both, and become what they were then." in words
     assert "2 of them have changed since, and change back: moved, newly called No job" in words
     assert "No job is lost." in words
+    arguments = ["backups", "restore", stored(app)[0].file_name]
+    asked = app.test_cli_runner().invoke(args=arguments, input="n\n")
+    assert asked.exit_code == 1
+    assert "\n2 of them have changed since, and change back: moved, newly called\n" in asked.output
+    assert "with 4 jobs? [y/N]: n\nAborted!" in asked.output
 
 
 def test_a_job_that_somebody_paused_before_stays_so(app: Flask, admin: Browser) -> None:
