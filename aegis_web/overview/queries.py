@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from flask import current_app
 from sqlalchemy import func, or_, select
 
-from aegis_web.backups.models import ELSEWHERE, Backup
+from aegis_web.backups.models import ELSEWHERE, Backup, CopyState, OffSiteCopy
 from aegis_web.backups.off_site_status import OffSite, off_site_status
 from aegis_web.backups.queries import described
 from aegis_web.calendars.queries import blackouts_at
@@ -289,13 +289,23 @@ def newest_backup_at() -> datetime | None:
     return made_at
 
 
+def is_off_site(name: str) -> bool:
+    """Whether a copy of the backup is off-site."""
+    copied = OffSiteCopy.file_name == name, OffSiteCopy.state == CopyState.COPIED
+    return db.session.scalar(select(OffSiteCopy.id).where(*copied)) is not None
+
+
 def unproven_backup(now: datetime) -> Unproven | None:
-    """The newest backup of ours, if its file is not whole, or its proof failed or never came."""
+    """The newest backup of ours, if it cannot be relied on.
+
+    Its file is not whole and no copy of it is off-site, or its proof failed or never came.
+    """
     query = select(Backup).where(Backup.origin.not_in(ELSEWHERE))
     newest = db.session.scalar(query.order_by(Backup.id.desc()).limit(1))
     if newest is None:
         return None
-    if file_problem := described([newest])[0].problem:
+    file_problem = described([newest])[0].problem
+    if file_problem and not is_off_site(newest.file_name):
         return Unproven(newest.made_at, newest.proof_error, file_problem)
     if newest.proven_at is not None:
         return None

@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from aegis_web.backups.folder import new_name
-from aegis_web.backups.models import UPLOADED, Backup
+from aegis_web.backups.models import UPLOADED, Backup, CopyState, OffSiteCopy
 from aegis_web.clock import EPOCH, utc_now
 from aegis_web.config import settings
 from aegis_web.extensions import transaction
@@ -217,6 +217,15 @@ def test_a_newest_backup_without_its_file_is_red(app: Flask, admin: Browser, dam
     assert said in page
     assert f"File {damage}: It was moved" in page
     assert "The newest backup is not proven" not in page
+    with app.app_context(), transaction() as session:
+        newest = session.query(Backup).order_by(Backup.id.desc()).first()
+        assert newest is not None
+        copy = OffSiteCopy(
+            file_name=newest.file_name, place="file:///elsewhere", state=CopyState.COPIED
+        )
+        copy.asked_at = copy.copied_at = utc_now()
+        session.add(copy)
+    assert said not in admin.get("/").text
 
 
 def test_an_old_installation_without_any_backup_is_warned(app: Flask, admin: Browser) -> None:
