@@ -8,7 +8,7 @@ import hashlib
 import os
 from collections.abc import Callable, Sequence
 from io import BufferedReader
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 import pyrage
 import zstandard
@@ -22,6 +22,8 @@ SUFFIX = ".zst"
 LEVEL = 3
 LARGEST_WINDOW = 2**27  # bytes; zstd's own limit for files that are no special case
 READ_BYTES = 1 << 18
+MOST_TIMES = 200  # how much larger a backup from elsewhere may become: usual are 3 to 60 times,
+SMALL_BYTES = 2**26  # and nothing is asked of what fits in here
 SLICE_BYTES = 1024  # packed bytes at a time: 4 of them can stand for 128 kB
 AGE = b"age-encryption.org/v1\n"
 HEADER_END = b"\n--- "
@@ -139,10 +141,38 @@ class Kept:
         """Nothing is held back."""
 
 
-class Unpacked:
-    """Takes packed bytes and writes them out plainly, at most `limit` bytes."""
+class Limit(NamedTuple):
+    """How many bytes may come out of a file, and what is said of more."""
 
-    def __init__(self, target: Writes, limit: int) -> None:
+    size_bytes: int
+    refusal: AegisError
+
+
+def room(free_bytes: int) -> Limit:
+    """As much as there is room for."""
+    text = _(
+        "Unpacked it would have more than %(limit)s bytes, and there is no room for that: "
+        "make room on the disk with the backups.",
+        limit=grouped(free_bytes),
+    )
+    return Limit(free_bytes, AegisError(text))
+
+
+def sense(packed_bytes: int) -> Limit:
+    """As much as a backup of that size can hold, be it ever so empty."""
+    limit = SMALL_BYTES + MOST_TIMES * packed_bytes
+    text = _(
+        "Unpacked it would have more than %(limit)s bytes, and no backup shrinks that far: it was "
+        "not made by this product. Take a backup that Aegis Web has made.",
+        limit=grouped(limit),
+    )
+    return Limit(limit, Unusable(text))
+
+
+class Unpacked:
+    """Takes packed bytes and writes them out plainly, as far as the limit."""
+
+    def __init__(self, target: Writes, limit: "Limit") -> None:
         self._target, self._limit = target, limit
         self._written = 0
         self._zstd: Any = None
@@ -169,13 +199,8 @@ class Unpacked:
 
     def _pass_on(self, plain: bytes) -> None:
         self._written += len(plain)
-        if self._written > self._limit:
-            text = _(
-                "Unpacked it would have more than %(limit)s bytes, and there is no room for that: "
-                "make room on the disk with the backups.",
-                limit=grouped(self._limit),
-            )
-            raise AegisError(text)
+        if self._written > self._limit.size_bytes:
+            raise self._limit.refusal
         self._target.write(plain)
 
     def close(self) -> None:
@@ -190,11 +215,11 @@ class Unpacked:
 
 
 def unpack(
-    source: BufferedReader, target: Writes, keys: Sequence[str], limit: int, watch: Watch
+    source: BufferedReader, target: Writes, keys: Sequence[str], limit: Limit, watch: Watch
 ) -> str:
     """Write what `source` holds to `target`, plainly, in whatever way it is packed; its SHA-256.
 
-    Raises: Unusable with what is wrong with it: no key fits, damaged, or larger than `limit` bytes;
+    Raises: Unusable with what is wrong with it: no key fits, or damaged; the refusal of `limit`;
     Stopped.
     """
     sealed = source.peek(len(AGE)).startswith(AGE)

@@ -4,6 +4,7 @@ Nothing counts as proven that was not brought back whole at least once.
 """
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -133,7 +134,10 @@ def unpacked(
     Raises: Unusable when it cannot be unpacked, or is not the file with the SHA-256 `sha256`;
     AegisError when there is no room for it.
     """
-    limit = max(disk_usage(folder.path).free - SPARE_BYTES, 0)
+    limit = packing.room(max(disk_usage(folder.path).free - SPARE_BYTES, 0))
+    if sha256 is None:
+        sense = packing.sense(os.fstat(file.fileno()).st_size)
+        limit = min(limit, sense, key=lambda one: one.size_bytes)
     with folder.scratch("sqlite3") as scratch:
         found = packing.unpack(file, scratch, settings().backup_keys, limit, watch)
         if sha256 is not None and found != sha256:

@@ -47,7 +47,7 @@ def who_finds(file: Path, plain: bytes, sha256: str, keys: list[str]) -> str:
     target = BytesIO()
     try:
         with file.open("rb") as source:
-            found = packing.unpack(source, target, keys, LIMIT, UNWATCHED)
+            found = packing.unpack(source, target, keys, packing.room(LIMIT), UNWATCHED)
     except Unusable:
         return "packing"
     assert found != sha256  # whoever has the manifest finds each of them
@@ -70,7 +70,7 @@ def test_each_flip_and_cut_is_found(app: Flask, tmp_path: Path) -> None:
     file.write_bytes(whole)
     target = BytesIO()
     with file.open("rb") as source:
-        assert packing.unpack(source, target, keys, LIMIT, UNWATCHED) == backup.sha256
+        assert packing.unpack(source, target, keys, packing.room(LIMIT), UNWATCHED) == backup.sha256
     plain = target.getvalue()
     found: Counter[str] = Counter()
     for one in damaged_ones(whole):

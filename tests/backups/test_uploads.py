@@ -210,11 +210,20 @@ def test_a_cut_and_a_flipped_file_are_refused(one: Flask, tmp_path: Path) -> Non
 def test_a_bomb_fills_no_disk(one: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage("/")._replace(free=64 * 1024 * 1024 + 1_000_000)
     monkeypatch.setattr("aegis_web.backups.proving.disk_usage", lambda _: usage)
-    bomb = BytesIO()
-    with zstandard.ZstdCompressor().stream_writer(bomb, closefd=False) as writer:
-        for _ in range(64):
+    refused(one, bomb(64), "more than 1,000,000 bytes", AegisError)
+
+
+def test_a_bomb_is_unpacked_no_further_than_a_backup_could_be(one: Flask) -> None:
+    refused(one, bomb(80), "no backup shrinks that far")
+
+
+def bomb(megabytes: int) -> bytes:
+    """Many nothings, packed."""
+    packed = BytesIO()
+    with zstandard.ZstdCompressor().stream_writer(packed, closefd=False) as writer:
+        for _ in range(megabytes):
             writer.write(bytes(1_000_000))
-    refused(one, bomb.getvalue(), "more than 1,000,000 bytes", AegisError)
+    return packed.getvalue()
 
 
 def test_a_file_that_costs_too_much_is_given_up(
