@@ -18,7 +18,7 @@ from aegis_web.clock import to_us
 from aegis_web.engine import changes, ledger
 from aegis_web.engine.claim import lane_of
 from aegis_web.engine.decide import Verdict, due
-from aegis_web.engine.new_job import DEFINITION
+from aegis_web.engine.new_job import definition_of
 from aegis_web.engine.settle import now_of
 from aegis_web.engine.triggers import from_json
 from aegis_web.engine.versions import keep_version
@@ -90,7 +90,7 @@ def settle_jobs(session: Session, kept: Kept, tools: Tools, actor: Actor) -> tup
             continue
         with suppress(Invalid):
             go_on(job, place, now)
-        if said.get(job.id) != {name: getattr(job, name) for name in DEFINITION}:
+        if said.get(job.id) != definition_of(job):
             keep_version(session, job, now, actor, REASON)
         job.problem = problem_of(job, tools)
         paused += pause(job, tools.registry)

@@ -172,7 +172,7 @@ def sense(packed_bytes: int) -> Limit:
 class Unpacked:
     """Takes packed bytes and writes them out plainly, as far as the limit."""
 
-    def __init__(self, target: Writes, limit: "Limit") -> None:
+    def __init__(self, target: Writes, limit: Limit) -> None:
         self._target, self._limit = target, limit
         self._written = 0
         self._zstd: Any = None

@@ -6,16 +6,15 @@ from datetime import datetime
 from sqlalchemy import func, select
 
 from aegis_web.backups.gaps import REASON
-from aegis_web.backups.models import UNCONFIRMED, Backup
+from aegis_web.backups.models import UNCONFIRMED
+from aegis_web.backups.proving import existing
 from aegis_web.backups.queries import BackupRow, brought_back, described
 from aegis_web.config import settings
 from aegis_web.database import Model
-from aegis_web.engine.new_job import DEFINITION
-from aegis_web.errors import NotFound
+from aegis_web.engine.new_job import definition_of
 from aegis_web.extensions import db
 from aegis_web.jobs.models import Job, JobState, JobVersion, Origin
 from aegis_web.keys import key_id
-from aegis_web.language import _
 from aegis_web.runs.models import Run
 
 COUNTED = ("jobs", "job_versions", "runs", "attempts", "run_logs")
@@ -47,9 +46,7 @@ class PausedJob:
 
 def preview_of(backup_id: int) -> Preview:
     """What a restore of that backup would change. Raises: NotFound."""
-    backup = db.session.get(Backup, backup_id)
-    if backup is None:
-        raise NotFound(_("There is no such backup, or there is no more."))
+    backup = existing(db.session(), backup_id)
     contents, manifest = backup.contents or {}, backup.manifest or {}
     theirs = {(number, key): name for number, key, name in contents.get("jobs", ())}
     live = select(Job.id, Job.key, Job.name, Job.origin, Job.declared)
@@ -94,7 +91,7 @@ def changed_since(instant: datetime) -> set[int]:
     return {
         number
         for number, job in jobs.items()
-        if number in then and then[number] != {name: getattr(job, name) for name in DEFINITION}
+        if number in then and then[number] != definition_of(job)
     }
 
 

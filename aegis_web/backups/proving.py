@@ -18,6 +18,7 @@ import psycopg
 from blinker import Signal
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 
 from aegis_web.audit.models import Actor, audit_entry
 from aegis_web.backups import archive, packing, postgres, sqlite
@@ -76,9 +77,7 @@ def prove(backup_id: int, actor: Actor, watch: Watch = UNWATCHED) -> float:
     on SQLite.
     """
     with transaction() as session:
-        backup = session.get(Backup, backup_id)
-        if backup is None:
-            raise NotFound(_(GONE))
+        backup = existing(session, backup_id)
         if needs_postgres(backup.database):
             raise Conflict(_(POSTGRES_ONLY))
         wanted = snapshot_of(backup.manifest) if backup.manifest else None
@@ -97,6 +96,14 @@ def prove(backup_id: int, actor: Actor, watch: Watch = UNWATCHED) -> float:
     seconds = round(monotonic() - began, 3)
     write_down(backup_id, actor, contents, seconds, None)
     return seconds
+
+
+def existing(session: Session, backup_id: int) -> Backup:
+    """The backup of that number. Raises: NotFound."""
+    backup = session.get(Backup, backup_id)
+    if backup is None:
+        raise NotFound(_(GONE))
+    return backup
 
 
 def needs_postgres(database: str) -> bool:

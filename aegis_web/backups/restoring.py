@@ -26,11 +26,19 @@ from aegis_web.backups.gaps import Kept, Tools, places_now, settle_jobs
 from aegis_web.backups.manifest import snapshot_of
 from aegis_web.backups.merging import Places, lock, replace_rows
 from aegis_web.backups.models import SAFETY, Backup
-from aegis_web.backups.proving import build, is_sqlite, prove, refusals, restored, unpacked
+from aegis_web.backups.proving import (
+    build,
+    existing,
+    is_sqlite,
+    prove,
+    refusals,
+    restored,
+    unpacked,
+)
 from aegis_web.backups.queries import RESTORE, other_kind
 from aegis_web.config import settings
 from aegis_web.database import WRITE, Model
-from aegis_web.errors import Conflict, NotFound
+from aegis_web.errors import Conflict
 from aegis_web.extensions import committed, db, transaction
 from aegis_web.jobs.models import Job
 from aegis_web.language import N_, _
@@ -67,9 +75,7 @@ def restore(backup_id: int, actor: Actor, watch: Watch = UNWATCHED) -> Restored:
     AegisError when the safety backup cannot be made. In each case nothing has changed.
     """
     with transaction() as session:
-        backup = session.get(Backup, backup_id)
-        if backup is None:
-            raise NotFound(_("There is no such backup, or there is no more."))
+        backup = existing(session, backup_id)
         require_same_kind(backup)
         name, sha256 = backup.file_name, backup.sha256
         wanted = snapshot_of(backup.manifest) if backup.manifest else None

@@ -68,7 +68,11 @@ class NewJob:
     first_run_at: datetime | None = None  # set by hand; None: as the trigger says
 
 
+def definition_of(job: Job) -> dict[str, Any]:
+    """What a job says, by column; secrets as they are stored."""
+    return {name: getattr(job, name) for name in DEFINITION}
+
+
 def definition(job: Job) -> dict[str, Any]:
     """What the audit keeps of a job; secrets as bullets."""
-    values = {name: getattr(job, name) for name in DEFINITION}
-    return {**values, "arguments": mask_sealed(job.arguments)}
+    return {**definition_of(job), "arguments": mask_sealed(job.arguments)}

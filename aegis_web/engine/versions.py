@@ -6,7 +6,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from aegis_web.audit.models import Actor
-from aegis_web.engine.new_job import DEFINITION
+from aegis_web.engine.new_job import definition_of
 from aegis_web.jobs.models import Job, JobVersion
 
 
@@ -32,6 +32,6 @@ def keep_version(
             first_at=first_at,
             made_by=actor.name,
             note=note,
-            definition={name: getattr(job, name) for name in DEFINITION},
+            definition=definition_of(job),
         )
     )

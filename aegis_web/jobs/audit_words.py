@@ -9,7 +9,7 @@ from sqlalchemy import literal, select, union_all
 from aegis_web.audit.models import AuditEntry
 from aegis_web.audit.queries import entries_about
 from aegis_web.audit.words import EDIT, Change, change_of
-from aegis_web.engine.new_job import DEFINITION
+from aegis_web.engine.new_job import DEFINITION, definition_of
 from aegis_web.errors import Invalid
 from aegis_web.extensions import db
 from aegis_web.jobs.compare import ANOTHER, NOTHING, Difference, differences, plain
@@ -67,7 +67,7 @@ def said_at(edits: Sequence[AuditEntry]) -> dict[int, Mapping[str, Any]]:
     versions = db.session.execute(union_all(*(select(each) for each in newest)))
     said = {row.entry: row.definition for row in versions}
     found = db.session.scalars(select(Job).where(Job.id.in_(jobs.values())))
-    now = {job.id: {name: getattr(job, name) for name in DEFINITION} for job in found}
+    now = {job.id: definition_of(job) for job in found}
     return {entry: said.get(entry) or now.get(job_id, {}) for entry, job_id in jobs.items()}
 
 
