@@ -15,9 +15,16 @@ from aegis_web.engine.new_job import definition_of
 from aegis_web.extensions import db
 from aegis_web.jobs.models import Job, JobState, JobVersion, Origin
 from aegis_web.keys import key_id
+from aegis_web.language import N_
 from aegis_web.runs.models import Run
 
-COUNTED = ("jobs", "job_versions", "runs", "attempts", "run_logs")
+COUNTED = {  # tables, and what their rows are called
+    "jobs": N_("Jobs, deleted ones included"),
+    "job_versions": N_("Versions of jobs"),
+    "runs": N_("Runs and fire times that had none"),
+    "attempts": N_("Attempts"),
+    "run_logs": N_("Pieces of logs"),
+}
 
 
 @dataclass(frozen=True)
@@ -31,7 +38,9 @@ class Preview:
     jobs_gone: list[str]  # the other way round, without those that the code declares
     jobs_same: int
     jobs_changed: list[str]  # names of those in both that say something else now
-    rows: list[tuple[str, int, int]]  # table; how many it holds, how many there are now
+    rows: list[
+        tuple[str, int, int]
+    ]  # what they are, in English; how many it holds, how many there are now
     newer_runs: int  # not in it, and kept
     keys_missing: list[str]  # ids of keys for secrets, of which none is in the settings
 
@@ -69,7 +78,7 @@ def preview_of(backup_id: int) -> Preview:
         jobs_gone=sorted(ours[one] for one in ours.keys() - theirs.keys() - of_code),
         jobs_same=len(both),
         jobs_changed=sorted(ours[one] for one in both if one[0] in changed),
-        rows=[(name, counts.get(name, 0), count_of(name)) for name in COUNTED],
+        rows=[(words, counts.get(name, 0), count_of(name)) for name, words in COUNTED.items()],
         newer_runs=db.session.scalar(newer) or 0,
         keys_missing=[]
         if needed & set(map(key_id, settings().encryption_keys))

@@ -9,13 +9,6 @@ from aegis_web.backups.restoring import Restored
 from aegis_web.language import ngettext
 from aegis_web.web.formats import clock
 
-ROWS = {
-    "jobs": "Jobs, deleted ones included",
-    "job_versions": "Versions of jobs",
-    "runs": "Runs and fire times that had none",
-    "attempts": "Attempts",
-    "run_logs": "Pieces of logs",
-}
 NAMED = 20  # jobs by their names; of more there is a number
 
 
@@ -24,8 +17,8 @@ def tell_preview(preview: Preview) -> None:
     backup = preview.backup
     click.echo(f"{backup.file_name}, made at {clock(backup.made_at)}\n")
     click.echo(f"{'Rows':33} {'In the backup':>15} {'Now':>15}")
-    for name, then, now in preview.rows:
-        click.echo(f"{ROWS[name]:33} {then:>15,} {now:>15,}")
+    for words, then, now in preview.rows:
+        click.echo(f"{words:33} {then:>15,} {now:>15,}")
     changed, back, gone = preview.jobs_changed, preview.jobs_back, preview.jobs_gone
     click.echo()
     one = "%(num)s job is in both, and becomes what it was then."
