@@ -15,10 +15,19 @@ from tempfile import TemporaryFile
 from typing import IO
 
 import psycopg
-from sqlalchemy import Connection, inspect
+from sqlalchemy import JSON, Connection, inspect
 
 from aegis_web.backups.copies import REVISIONS, Unusable, Watch, own_tables
 from aegis_web.backups.postgres import COPIED, COPIED_END, driver, environment, newest_client
+from aegis_web.backups.values import (
+    LATEST_US,
+    LISTS,
+    LONGEST_NAME,
+    OBJECTS,
+    choice_of,
+    readable,
+    strange_value,
+)
 
 DUMPED = b"PGDMP"
 HEADER = re.compile(rb"COPY (\S+) \((.*)\) FROM stdin;\n")
@@ -29,7 +38,19 @@ REFERENCES = """
     FROM pg_constraint
     WHERE contype = 'f' AND connamespace = current_schema()::regnamespace
 """
+TEXTS = """
+    CASE WHEN json_typeof({0}) = 'array' THEN NOT EXISTS (
+        SELECT 1 FROM json_array_elements({0}) AS one (value) WHERE json_typeof(value) <> 'string'
+    ) ELSE false END
+"""
+SHAPES = {
+    **dict.fromkeys(OBJECTS, "json_typeof({0}) = 'object'"),
+    **dict.fromkeys(LISTS, TEXTS),
+    "name": f"length({{0}}) <= {LONGEST_NAME}",
+}
+MAY_BE_UNREADABLE = "length({0}::text) > 200 OR strpos({0}::text, '\\u') > 0"
 STRANGE = "It was not made by this product: take a backup that Aegis Web has made."
+TOO_LARGE = (psycopg.errors.ProgramLimitExceeded, psycopg.errors.StatementTooComplex)
 LONGEST_LINE = 2**25  # bytes of one row
 CUT = "It ends too early: take another backup."
 
@@ -83,7 +104,7 @@ def load(connection: Connection, file: BufferedReader, watch: Watch) -> None:
         with without_references(connection):
             load_rows(connection, file, watch)
     except psycopg.Error as error:
-        too_large = isinstance(error, psycopg.errors.ProgramLimitExceeded)
+        too_large = isinstance(error, TOO_LARGE)
         if isinstance(error, psycopg.OperationalError) and not too_large:
             raise
         words = " ".join(str(error).split())
@@ -130,6 +151,38 @@ def load_rows(connection: Connection, file: BufferedReader, watch: Watch) -> Non
                 target.write(line)
     if missing:
         raise Unusable(f"It has no table {min(missing)}: it was not made by this product.")
+
+
+def require_good_values(connection: Connection, watch: Watch) -> None:
+    """Look at the rows that were loaded.
+
+    Raises: Unusable for a value that the product could not read or show; Stopped.
+    """
+    found, raw = inspect(connection), driver(connection)
+    for table in found.get_table_names():
+        watch.step(0, None, f"rows of {table} checked")
+        kinds = {column["name"]: column["type"] for column in found.get_columns(table)}
+        for name in kinds:
+            column = f'"{name}"'
+            rule = rule_of(table, name)
+            wrong = f'SELECT 1 FROM "{table}" WHERE NOT ({rule}) LIMIT 1'  # noqa: S608
+            if rule and raw.execute(wrong).fetchone():
+                raise Unusable(strange_value(table, name))
+            if isinstance(kinds[name], JSON):
+                doubtful = MAY_BE_UNREADABLE.format(column)
+                with raw.cursor(name="doubtful") as rows:
+                    rows.execute(f'SELECT {column}::text FROM "{table}" WHERE {doubtful}')  # noqa: S608
+                    if not all(readable(text) for (text,) in rows):
+                        raise Unusable(strange_value(table, name))
+
+
+def rule_of(table: str, name: str) -> str | None:
+    """What SQL says of a good value of a column, as far as its type does not."""
+    if choice := choice_of(table, name):
+        return choice
+    instant = f"{{0}} BETWEEN 0 AND {LATEST_US}" if name.endswith("_at") else None
+    rule = SHAPES.get(name, instant)
+    return rule and rule.format(f'"{name}"')
 
 
 def revision_in(file: BufferedReader) -> str:

@@ -4,61 +4,45 @@ Our own migrations make the tables, and only the rows of those are copied, colum
 else the file holds (triggers, views, virtual tables, tables of others) is neither run nor taken.
 """
 
-import json
 import re
 import resource
 import sqlite3
 import sys
 from contextlib import closing
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import create_engine
 
 from aegis_web.backups.copies import REVISIONS, Unusable
+from aegis_web.backups.values import (
+    LATEST_US,
+    LISTS,
+    LONGEST_NAME,
+    OBJECTS,
+    STRANGE,
+    choice_of,
+    readable,
+    strange_value,
+)
 from aegis_web.errors import NotFound
-from aegis_web.jobs.models import Backoff, CatchUp, JobState, OnLost, Origin, Overlap, Priority
-from aegis_web.runs.models import Kind, Lane, Reason, RunStatus
 from aegis_web.system import schema
 
 REFUSED = 3  # the exit status that goes with a sentence for people
 MEMORY_BYTES = 2**31
 SECONDS_AT_LEAST, BYTES_A_SECOND = 120, 1_000_000  # of processor time
 GROWTH = 3  # times the file's size: indexes that it may lack
-LATEST_US = 253_402_300_799_999_999  # the end of the year 9999, in microseconds since the epoch
 INSTANT = f"typeof({{0}}) = 'integer' AND {{0}} BETWEEN 0 AND {LATEST_US}"
-DEEPEST = 100  # levels of JSON that a page can read and show
-LONGEST_NAME = 1_000  # characters; the product itself takes 200
 READABLE = "json_valid({0}) AND readable({0})"
 OBJECT = f"{READABLE} AND json_type({{0}}) = 'object'"
 TEXTS = (
     f"{READABLE} AND json_type({{0}}) = 'array' "
     "AND NOT EXISTS (SELECT 1 FROM json_each({0}) AS one WHERE one.type <> 'text')"
 )
-SHAPES = {  # of what the product reads by its keys, or shows in every list
-    "trigger": OBJECT,
-    "arguments": OBJECT,
-    "tags": TEXTS,
-    "retry_errors": TEXTS,
+SHAPES = {
+    **dict.fromkeys(OBJECTS, OBJECT),
+    **dict.fromkeys(LISTS, TEXTS),
     "name": f"typeof({{0}}) = 'text' AND length({{0}}) <= {LONGEST_NAME}",
-}
-CHOICES: dict[tuple[str, str], type[Enum]] = {  # columns that hold one of a few values
-    ("jobs", "origin"): Origin,
-    ("jobs", "state"): JobState,
-    ("jobs", "overlap"): Overlap,
-    ("jobs", "catch_up"): CatchUp,
-    ("jobs", "retry_backoff"): Backoff,
-    ("jobs", "on_lost"): OnLost,
-    ("jobs", "priority"): Priority,
-    ("runs", "kind"): Kind,
-    ("runs", "status"): RunStatus,
-    ("runs", "reason"): Reason,
-    ("runs", "lane"): Lane,
-    ("attempts", "status"): RunStatus,
-    ("attempts", "reason"): Reason,
-    ("run_counts", "status"): RunStatus,
-    ("job_results", "status"): RunStatus,
 }
 FITS = (  # by the declared type of a column, what a value of it must be
     (re.compile("JSON"), "json_valid({0})"),
@@ -66,7 +50,6 @@ FITS = (  # by the declared type of a column, what a value of it must be
     (re.compile("CHAR|TEXT|CLOB"), "typeof({0}) = 'text'"),
     (re.compile("REAL|FLOA|DOUB"), "typeof({0}) IN ('real', 'integer')"),
 )
-STRANGE = "It was not made by this product: {0}. Take a backup that Aegis Web has made."
 
 
 def main() -> int:
@@ -195,38 +178,18 @@ def copy_rows(made: sqlite3.Connection, table: str) -> None:
     if not wrong or not holds(made, table, " OR ".join(f"({one})" for one in wrong.values())):
         return
     name = next(name for name, one in wrong.items() if holds(made, table, one))
-    raise Unusable(STRANGE.format(f"its table {table} has a value in {name} that is none"))
+    raise Unusable(strange_value(table, name))
 
 
 def rule_of(table: str, name: str, kind: str) -> str | None:
     """What SQL says of a good value of a column."""
-    if choice := CHOICES.get((table, name)):
-        values = ", ".join(repr(each.value) for each in choice)  # words and numbers of ours
-        return f'"{name}" IN ({values})'
+    if choice := choice_of(table, name):
+        return choice
     by_type = next((rule for words, rule in FITS if words.search(kind)), None)
     if name.endswith("_at") and by_type and "integer" in by_type:
         by_type = INSTANT
     rule = SHAPES.get(name, by_type)
     return rule and rule.format(f'"{name}"')
-
-
-def readable(text: str) -> bool:
-    """Whether Python can read this JSON and write it out again, however deep in calls it is."""
-    try:
-        level: list[Any] = [[json.loads(text)]]
-        json.dumps(level, ensure_ascii=False).encode()
-    except (TypeError, ValueError, RecursionError):  # none, many digits, half a sign, nested
-        return False
-    depth = 0
-    while level and depth <= DEEPEST:
-        depth += 1
-        level = [
-            inner
-            for value in level
-            for inner in (value.values() if isinstance(value, dict) else value)
-            if isinstance(inner, (dict, list))
-        ]
-    return depth <= DEEPEST
 
 
 def holds(made: sqlite3.Connection, table: str, condition: str) -> Any:

@@ -18,7 +18,7 @@ from time import monotonic
 from flask import current_app
 
 from aegis_web.audit.models import Actor
-from aegis_web.backups import postgres, rebuild, sqlite
+from aegis_web.backups import archive, postgres, rebuild, sqlite
 from aegis_web.backups.actions import Began, Copy, require_kept_database, store, writing_to
 from aegis_web.backups.copies import UNWATCHED, Unusable, Watch
 from aegis_web.backups.folder import MANIFEST, NAME, Folder, Partial, made_at_of
@@ -79,6 +79,7 @@ def as_own(folder: Folder, plain: Partial, watch: Watch) -> Iterator[Copy]:
         require_no_text(file.read(LOOKED_AT))
     if not is_sqlite(plain):
         with plain.read() as file, restored(file, None, watch) as connection:
+            archive.require_good_values(connection, watch)
             snapshot = postgres.what_it_holds(connection, postgres.server_of(connection))
             rows = Chunks(postgres.rows_of(connection, snapshot))
             jobs = jobs_as_text(connection, watch)
