@@ -50,6 +50,7 @@ POSTGRES_ONLY = N_(
     "It is a copy of PostgreSQL, and this installation runs on SQLite: restore it into "
     "PostgreSQL, then move with `flask database copy`."
 )
+COMPARED = N_("It is restored beside and compared")
 SPARE_BYTES = 64 * 1024 * 1024  # what a scratch file leaves free on the disk
 
 proof_failed = Signal("sent after the commit that marks a backup as unusable, with its number")

@@ -1,5 +1,7 @@
 """The way back in the browser: what would change, and the restore itself."""
 
+from collections.abc import Callable
+
 from flask import Response, current_app, flash, request, url_for
 from sqlalchemy import select
 
@@ -10,7 +12,7 @@ from aegis_web.backups.copies import Watch
 from aegis_web.backups.gaps import enable_again
 from aegis_web.backups.models import Backup
 from aegis_web.backups.preview import preview_of
-from aegis_web.backups.proving import prove
+from aegis_web.backups.proving import COMPARED, existing, prove
 from aegis_web.backups.restoring import restore
 from aegis_web.errors import Invalid
 from aegis_web.extensions import db
@@ -46,7 +48,7 @@ def bring_back(backup_id: int) -> Response:
 
 
 def told_by(work: Work) -> Watch:
-    """A watch that tells the page which part of a restore comes now, and how far it is."""
+    """A watch that tells the page which part of the work comes now, and how far it is."""
     return Watch(
         report=work.grow,
         asked_to_stop=lambda: False,
@@ -58,10 +60,35 @@ def told_by(work: Work) -> Watch:
 def prove_one(backup_id: int) -> Response:
     """Restore a backup into a scratch database and compare it."""
     actor = current_actor()
+    name = existing(db.session(), backup_id).file_name
+
+    def work(shown: Work) -> int:
+        watch = told_by(shown)
+        watch.begin(COMPARED)
+        prove(backup_id, actor, watch)
+        return backup_id
+
+    return show_then_preview(
+        work,
+        title=_("Proving a backup"),
+        file_name=name,
+        said=_("It came back whole: this backup is proven."),
+    )
+
+
+def show_then_preview(
+    work: Callable[[Work], int], *, title: str, file_name: str | None, said: str
+) -> Response:
+    """Do work on a backup, whose number comes out of it; then show what that would change."""
+
+    def at_once(backup_id: int) -> Response:
+        flash(said, "success")
+        return go_to(url_for(".preview", backup_id=backup_id))
+
     finish_reading()
-    prove(backup_id, actor)
-    flash(_("It came back whole: this backup is proven."), "success")
-    return go_to(url_for(".preview", backup_id=backup_id))
+    return show_work(
+        "backups/worked.html", work, at_once=at_once, title=title, file_name=file_name, said=said
+    )
 
 
 @bp.post("/backups/enable")

@@ -25,11 +25,14 @@ from aegis_web.backups.folder import MANIFEST, NAME, Folder, Partial, made_at_of
 from aegis_web.backups.jobs_text import LOOKED_AT, jobs_as_text, require_no_text
 from aegis_web.backups.models import UPLOADED, Backup
 from aegis_web.backups.postgres import Chunks
-from aegis_web.backups.proving import is_sqlite, prove, restored, unpacked
+from aegis_web.backups.proving import COMPARED, is_sqlite, prove, restored, unpacked
 from aegis_web.clock import utc_now
 from aegis_web.config import settings
-from aegis_web.language import _
+from aegis_web.language import N_, _
 
+UNPACKED = N_("The file is unpacked")
+READ = N_("Its rows are read and checked")
+PACKED = N_("They are packed as a backup")
 LOOK_SECONDS = 0.2  # between two looks at the process that rebuilds
 
 
@@ -43,6 +46,7 @@ def take_in(
     """
     config = settings()
     require_kept_database(config)
+    watch.begin(UNPACKED)
     now = utc_now()
     began = Began(now, monotonic(), made_at if made_at and made_at < now else None)
     with (
@@ -50,7 +54,9 @@ def take_in(
         unpacked(folder, source, None, watch) as plain,
         as_own(folder, plain, watch) as copy,
     ):
+        watch.begin(PACKED)
         made = store(folder, copy, actor, began, watch, None, None, UPLOADED)
+    watch.begin(COMPARED)
     prove(made.id, actor, watch)
     return made
 
@@ -77,6 +83,7 @@ def as_own(folder: Folder, plain: Partial, watch: Watch) -> Iterator[Copy]:
     """The rows of a plain file in a copy that nobody else has made."""
     with plain.read() as file:
         require_no_text(file.read(LOOKED_AT))
+    watch.begin(READ)
     if not is_sqlite(plain):
         with plain.read() as file, restored(file, None, watch) as connection:
             archive.require_good_values(connection, watch)

@@ -9,7 +9,6 @@ from flask import Response, abort, current_app, flash, request, url_for
 
 from aegis_web.accounts.fresh import ask_for_fresh_sign_in, is_fresh
 from aegis_web.accounts.session import current_actor
-from aegis_web.backups import restore_views as _restore_views  # noqa: F401  (its routes)
 from aegis_web.backups.actions import delete_backup, request_backup, require_kept_database
 from aegis_web.backups.addresses import ID, bp
 from aegis_web.backups.downloads import (
@@ -30,6 +29,7 @@ from aegis_web.backups.queries import (
     latest_backup,
     list_backups,
 )
+from aegis_web.backups.restore_views import show_then_preview, told_by
 from aegis_web.backups.retention import retention
 from aegis_web.backups.uploads import instant_of, take_in
 from aegis_web.clock import utc_now
@@ -38,6 +38,7 @@ from aegis_web.errors import AegisError, Invalid
 from aegis_web.language import _
 from aegis_web.web.downloads import goes_on, hand_out
 from aegis_web.web.pages import finish_reading, go_to, render
+from aegis_web.web.working import Work
 
 REQUEST_KEY = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
@@ -161,16 +162,24 @@ def upload() -> Response:
     if file is None or not file.filename:
         return page(_("Choose the file of a backup first."))
     require_kept_database(settings())
-    actor = current_actor()
-    finish_reading()
-    try:
-        with open(os.dup(file.stream.fileno()), "rb") as source:  # which puts it on the disk
+    actor, made_at = current_actor(), instant_of(file.filename)
+    # A descriptor of its own puts it on the disk, and outlives the request.
+    source = os.fdopen(os.dup(file.stream.fileno()), "rb")
+
+    def work(shown: Work) -> int:
+        with source:
             source.seek(0)
-            made = take_in(source, actor, made_at=instant_of(file.filename))
+            return take_in(source, actor, told_by(shown), made_at=made_at).id
+
+    try:
+        return show_then_preview(
+            work,
+            title=_("Taking a backup in"),
+            file_name=file.filename,
+            said=_("Uploaded, rebuilt and proven."),
+        )
     except AegisError as error:
         return page(str(error))
-    flash(_("Uploaded, rebuilt and proven."), "success")
-    return go_to(url_for(".preview", backup_id=made.id))
 
 
 @bp.post(f"/backups/{ID}/delete")

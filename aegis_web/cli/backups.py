@@ -13,7 +13,7 @@ from aegis_web.backups.models import FETCHED, SAFETY, UPLOADED
 from aegis_web.backups.off_site_copies import copy_all
 from aegis_web.backups.off_site_status import Lying, all_backups
 from aegis_web.backups.preview import preview_of
-from aegis_web.backups.proving import prove
+from aegis_web.backups.proving import COMPARED, prove
 from aegis_web.backups.queries import latest_backup, number_of
 from aegis_web.backups.restoring import restore
 from aegis_web.backups.uploads import instant_beside, take_in
@@ -80,10 +80,9 @@ def found(file: str) -> int:
     Raises: AegisError when there is none.
     """
     if Path(file).is_file():
-        click.echo("The file is read and proven …")
         try:
             with Path(file).open("rb") as source:
-                return take_in(source, COMMAND_LINE, made_at=instant_beside(Path(file))).id
+                return take_in(source, COMMAND_LINE, STEPS, made_at=instant_beside(Path(file))).id
         except PermissionError as error:
             raise AegisError(f"{file} cannot be read: make it readable.") from error
     listed = number_of(file)
@@ -92,7 +91,7 @@ def found(file: str) -> int:
         listed = fetch_backup(file, COMMAND_LINE).id
     if listed is None:
         raise AegisError(f"{file} is neither a file nor a backup in the list: name one of them.")
-    click.echo("The backup is proven …")
+    STEPS.begin(COMPARED)
     prove(listed, COMMAND_LINE)  # what would change is told from what comes out of it
     return listed
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from contextvars import copy_context
 from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import Event, Thread
 from time import monotonic
 from typing import Any, NamedTuple, cast
 
@@ -21,6 +21,7 @@ from aegis_web.language import language, speak
 from aegis_web.web.errors import Problem, problem_of
 
 PARTS = 10  # how many marks one measure of a step grows by
+AT_ONCE_SECONDS = 1.0  # work that ends within it has the answer of any other request
 NEWS_SECONDS = 10.0  # at the latest something is sent, so that nobody on the way gives up
 BEGUN, GROWN, STILL, ENDED = "begun", "grown", "still", "ended"
 
@@ -46,6 +47,7 @@ class Work:
         self.result: Any = None
         self.error: BaseException | None = None
         self._first: News | None = None
+        self._ended = Event()
         Thread(target=copy_context().run, args=(self._run,), name="work").start()
 
     def _run(self) -> None:
@@ -59,6 +61,7 @@ class Work:
             log.warning("long work has failed: %s", error, exc_info=unexpected)
         self._end_step()
         self._news.put(None)
+        self._ended.set()
 
     def begin(self, words: str) -> None:
         """Tell of a new step; the same words again are the same step."""
@@ -80,6 +83,16 @@ class Work:
         if self._words:
             self._news.put(News(ENDED, seconds=monotonic() - self._began))
         self._words = ""
+
+    def ends_within(self, seconds: float) -> bool:
+        """Wait for the end for a while; whether it has come.
+
+        Raises: what the work raised.
+        """
+        ended = self._ended.wait(seconds)
+        if self.error is not None:
+            raise self.error
+        return ended
 
     def wait_for_first(self) -> None:
         """Wait until there is news.
@@ -108,13 +121,22 @@ class Work:
         return problem_of(self.error) if self.error is not None else None
 
 
-def show_work(page: str | Template, work: Callable[[Work], Any], **context: Any) -> Response:
+def show_work(
+    page: str | Template,
+    work: Callable[[Work], Any],
+    *,
+    at_once: Callable[[Any], Response] | None = None,
+    **context: Any,
+) -> Response:
     """Do `work` and answer with `page`, which grows meanwhile; it has the `work` in its context.
 
-    Raises: what `work` raises before it tells of a first step, so that this has its usual page.
+    Work that ends soon is answered by `at_once` with its result, if that is given.
+    Raises: what `work` raises before its page is begun, so that this has its usual page.
     """
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     shown = Work(app, work)
+    if at_once and shown.ends_within(AT_ONCE_SECONDS):
+        return at_once(shown.result)
     shown.wait_for_first()
     pieces = cast("Generator[str]", stream_template(page, work=shown, **context))
     response = Response(in_language(language(), pieces), mimetype="text/html")

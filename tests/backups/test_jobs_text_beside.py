@@ -30,6 +30,7 @@ from aegis_web.errors import AegisError
 from aegis_web.extensions import db, transaction
 from aegis_web.jobs.models import Job
 from aegis_web.keys import new_identity
+from aegis_web.web import working
 from tests.backups.conftest import MakeBackup, add_backup_job
 from tests.support.applications import EMAIL, PASSWORD, Browser, MakeApp, signed_in
 from tests.support.environment import process_environment
@@ -268,8 +269,9 @@ def test_a_backup_whose_text_is_lost_is_copied_all_the_same(
 
 
 def test_who_uploads_the_text_is_told_which_file_to_take(
-    admin: Browser, app: Flask, make_backup: MakeBackup
+    admin: Browser, app: Flask, make_backup: MakeBackup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(working, "AT_ONCE_SECONDS", 60)
     backup = make_backup()
     content = (folder_of(app) / f"{backup.file_name}.jobs.yaml").read_bytes()
     bare = content.split(b"\n\n", 1)[1]

@@ -24,6 +24,7 @@ from aegis_web.engine import changes
 from aegis_web.engine.triggers import from_json
 from aegis_web.extensions import db, transaction
 from aegis_web.jobs.models import Job, JobState, Origin
+from aegis_web.web import working
 from aegis_web.web.formats import clock
 from tests.backups.conftest import stored
 from tests.backups.test_restore import ALICE, add_job, backed_up, jobs_of, settle_until
@@ -36,7 +37,8 @@ def app(make_app: MakeApp, sqlite_database: str) -> Flask:
 
 
 @pytest.fixture
-def admin(app: Flask) -> Browser:
+def admin(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Browser:
+    monkeypatch.setattr(working, "AT_ONCE_SECONDS", 60)  # no page of steps
     with app.app_context():
         account = make_admin()
     return signed_in(app, account)
