@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from select import select
+from select import POLLIN, poll
 from tempfile import NamedTemporaryFile, TemporaryFile
 from typing import IO, Any, cast
 
@@ -270,8 +270,9 @@ class Output:
         Raises: AegisError with what pg_dump said; Stopped.
         """
         assert self._process.stdout is not None
-        pipe = self._process.stdout.fileno()
-        while not select([pipe], [], [], LOOK_SECONDS)[0]:
+        pipe, ready = self._process.stdout.fileno(), poll()
+        ready.register(pipe, POLLIN)
+        while not ready.poll(LOOK_SECONDS * 1000):
             self._watch.step(0, None, "waiting for pg_dump")
         data = os.read(pipe, READ_BYTES if size < 0 else size)
         if not data and (code := self._process.wait()) != 0:

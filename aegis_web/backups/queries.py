@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from aegis_web.audit.models import AuditEntry
 from aegis_web.backups.actions import JOB_KEY
 from aegis_web.backups.folder import SEALED, made_at_of, open_folder, text_name
-from aegis_web.backups.models import UPLOADED, Backup, kind_of
+from aegis_web.backups.models import ELSEWHERE, UPLOADED, Backup, kind_of
 from aegis_web.config import settings
 from aegis_web.database import WRITE
 from aegis_web.errors import AegisError, NotFound
@@ -255,8 +255,9 @@ def find_backup(backup_id: int) -> BackupRow | None:
 
 
 def latest_backup() -> int:
-    """The number of the newest backup. Raises: NotFound when there is none."""
-    newest = db.session.scalar(select(func.max(Backup.id)))
+    """The number of the newest backup made here. Raises: NotFound when there is none."""
+    made_here = select(func.max(Backup.id)).where(Backup.origin.not_in(ELSEWHERE))
+    newest = db.session.scalar(made_here)
     if newest is None:
         raise NotFound("There is no backup yet.")
     return int(newest)

@@ -16,10 +16,10 @@ from sqlalchemy import select
 from aegis_web.audit.models import AuditEntry
 from aegis_web.backups import downloads
 from aegis_web.backups.folder import require_unchanged
-from aegis_web.backups.models import Backup
+from aegis_web.backups.models import UPLOADED, Backup
 from aegis_web.clock import utc_now
 from aegis_web.extensions import db, transaction
-from tests.backups.conftest import MakeBackup
+from tests.backups.conftest import MakeBackup, add_to
 from tests.support.applications import EMAIL, PASSWORD, Browser
 from tests.support.servers import Server, StartServer
 from tests.tokens.test_tokens import bearer, make
@@ -238,6 +238,13 @@ def test_a_program_is_not_asked(admin: Browser, app: Flask, clock: Clock, backup
     answer = app.test_client().get("/backups/latest/file", headers=bearer(token))
     assert (answer.status_code, hashlib.sha256(answer.data).hexdigest()) == (200, backup.sha256)
     assert taken(app) == [(EMAIL, token[6:14], "whole")]
+
+
+def test_the_latest_is_none_from_elsewhere(admin: Browser, app: Flask, backup: Backup) -> None:
+    add_to(app, 0, origin=UPLOADED)
+    token = make(admin, "backups:read")
+    answer = app.test_client().get("/backups/latest/file", headers=bearer(token))
+    assert hashlib.sha256(answer.data).hexdigest() == backup.sha256
 
 
 def test_a_broken_download_is_resumed_from_a_real_server(
