@@ -3,14 +3,19 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Select,
+    Text,
+    TextClause,
+    and_,
     case,
+    cast,
     func,
     literal,
     or_,
@@ -33,11 +38,11 @@ from aegis_web.runs.models import BAD, TELLING, JobResult, RunStatus
 PAGE_SIZE = 30
 SPARK_RUNS = 20
 SORTED_BY = {"attention": ("tier", "due"), "name": ("sort_name",), "due": ("due",)}
+BETWEEN = "\n"  # what is searched as one text; nobody types it into a search
 OPEN = (RunStatus.QUEUED, RunStatus.RUNNING)
 
 
-@dataclass(frozen=True)
-class RunMark:
+class RunMark(NamedTuple):
     """One run, as far as lists show it."""
 
     id: int
@@ -112,16 +117,11 @@ class JobPage:
 
 def list_jobs(wanted: JobFilter, size: int = PAGE_SIZE) -> JobPage:
     """One page of the jobs that `wanted` describes. At most three queries."""
-    backwards = wanted.before is not None
-    ranked = _ranked(wanted)
-    keys = [ranked.c[name] for name in (*SORTED_BY[wanted.order], "id")]
-    query = select(*_listed(), *keys[:-1]).join(ranked, ranked.c.id == Job.id)
-    cursor = wanted.before or wanted.after
-    if cursor is not None:
-        place = tuple_(*map(literal, (*cursor.values, cursor.job_id)))
-        query = query.where(tuple_(*keys) < place if backwards else tuple_(*keys) > place)
-    query = query.order_by(*(key.desc() if backwards else key for key in keys)).limit(size + 1)
-    found = db.session.execute(query).all()
+    backwards, cursor = wanted.before is not None, wanted.before or wanted.after
+    shown = _shown(wanted, size + 1)
+    keys = [shown.c[name] for name in (*SORTED_BY[wanted.order], "id")]
+    query = select(*_listed(), *keys[:-1]).join(shown, shown.c.id == Job.id)
+    found = db.session.execute(query.order_by(*_along(keys, backwards))).all()
     more, found = len(found) > size, found[:size]
     if backwards:
         found.reverse()
@@ -155,18 +155,24 @@ def last_runs(job_ids: Sequence[int], count: int = SPARK_RUNS) -> dict[int, tupl
     """The last `count` runs of each job, oldest first. One query, and no scan of the history."""
     if not job_ids:
         return {}
-    one = (
-        "SELECT * FROM (SELECT id, job_id, status, queued_at, started_at, finished_at FROM runs"
-        " WHERE job_id = :job{} ORDER BY id DESC LIMIT :count) AS runs{}"
-    )
-    parts = (one.format(place, place) for place in range(len(job_ids)))
     values = {f"job{place}": job_id for place, job_id in enumerate(job_ids)}
+    query = _last_of(len(job_ids))
     found: dict[int, list[RunMark]] = {}
-    for row in db.session.execute(text(" UNION ALL ".join(parts)), {**values, "count": count}):
+    for row in db.session.execute(query, {**values, "count": count}).all():
         found.setdefault(row.job_id, []).append(_mark(row))
     return {
         job_id: tuple(sorted(marks, key=lambda mark: mark.id)) for job_id, marks in found.items()
     }
+
+
+@cache
+def _last_of(jobs: int) -> TextClause:
+    """The last runs of as many jobs. It is long, and made once."""
+    one = (
+        "SELECT * FROM (SELECT id, job_id, status, queued_at, started_at, finished_at FROM runs"
+        " WHERE job_id = :job{} ORDER BY id DESC LIMIT :count) AS runs{}"
+    )
+    return text(" UNION ALL ".join(one.format(place, place) for place in range(jobs)))
 
 
 def _mark(row: Any) -> RunMark:
@@ -227,21 +233,35 @@ def _cursor(row: Any, keys: int) -> Cursor:
     return Cursor(tuple(row[-keys:]), row.id)
 
 
-def _ranked(wanted: JobFilter) -> Any:
-    """The numbers and sort keys of the jobs that fit, each computed once."""
-    bad = JobResult.status.in_(BAD)
+def _along(keys: Iterable[Any], backwards: bool) -> list[Any]:
+    return [key.desc() if backwards else key for key in keys]
+
+
+def _shown(wanted: JobFilter, limit: int) -> Any:
+    """The numbers and sort keys of the first `limit` jobs that fit, from the cursor on.
+
+    All that fit are ranked, so that nothing is read of them here but what ranks them.
+    """
+    bad = Job.id.in_(select(JobResult.job_id).where(JobResult.status.in_(BAD)))
     due: Any = case((Job.state == JobState.ACTIVE, Job.next_run_at), else_=None)
-    keys: dict[str, Any] = {
+    known: dict[str, Any] = {
         "sort_name": func.lower(Job.name),
         "tier": case((Job.problem.is_not(None), 0), (bad, 1), else_=2),
         "due": func.coalesce(type_coerce(due, BigInteger), BIGGEST),
     }
-    sorted_by = [keys[name].label(name) for name in SORTED_BY[wanted.order]]
-    query = select(Job.id, *sorted_by).where(Job.deleted_at.is_(None))
-    query = query.outerjoin(JobResult, JobResult.job_id == Job.id)
+    names = SORTED_BY[wanted.order]
+    keys = [*(known[name] for name in names), Job.id]
+    labels = (known[name].label(name) for name in names)
+    query = select(Job.id, *labels).where(Job.deleted_at.is_(None))
     if wanted.failed:
         query = query.where(bad)
-    return _narrowed(query, wanted).cte("ranked").prefix_with("MATERIALIZED")
+    query = _narrowed(query, wanted)
+    backwards, cursor = wanted.before is not None, wanted.before or wanted.after
+    if cursor is not None:
+        place = tuple_(*map(literal, (*cursor.values, cursor.job_id)))
+        query = query.where(tuple_(*keys) < place if backwards else tuple_(*keys) > place)
+    query = query.order_by(*_along(keys, backwards)).limit(limit)
+    return query.cte("shown").prefix_with("MATERIALIZED")
 
 
 def _narrowed(query: Select[Any], wanted: JobFilter) -> Select[Any]:
@@ -264,6 +284,8 @@ def _narrowed(query: Select[Any], wanted: JobFilter) -> Select[Any]:
 
 
 def _contains(words: str) -> ColumnElement[bool]:
-    columns = (Job.name, Job.key, Job.description, Job.owner, Job.service)
-    found = [column.icontains(words, autoescape=True) for column in columns]
-    return or_(*found, has_tag(words))
+    said: ColumnElement[str] = Job.name + BETWEEN + Job.key + BETWEEN + Job.description
+    said = said + BETWEEN + Job.owner + BETWEEN + Job.service
+    # Taking tags apart is dear: not where there are none.
+    tagged = and_(type_coerce(cast(Job.tags, Text), Text) != "[]", has_tag(words))
+    return or_(said.icontains(words, autoescape=True), tagged)

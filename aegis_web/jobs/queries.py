@@ -120,14 +120,14 @@ def next_times(trigger: Trigger, count: int = NEXT_TIMES) -> list[datetime]:
 def all_tags() -> list[str]:
     """The tags of all live jobs, sorted; at most `OFFERED`. One query."""
     tags = type_coerce(cast_sql(Job.tags, Text), Text)  # as text: JSON cannot be compared
-    query = select(tags).where(Job.deleted_at.is_(None)).distinct()
+    query = select(tags).where(tags != "[]", Job.deleted_at.is_(None)).distinct()
     found = {tag for text in db.session.scalars(query) for tag in json.loads(text)}
     return sorted(found)[:OFFERED]
 
 
 def all_owners() -> list[str]:
     """The owners of all live jobs, sorted; at most `OFFERED`. One query."""
-    query = select(Job.owner).where(Job.deleted_at.is_(None), Job.owner != "").distinct()
+    query = select(Job.owner).where(Job.owner != "", Job.deleted_at.is_(None)).distinct()
     return list(db.session.scalars(query.order_by(Job.owner).limit(OFFERED)))
 
 
