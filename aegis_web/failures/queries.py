@@ -1,12 +1,13 @@
 """Failures by error: the same one over runs and jobs is one group."""
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, select, type_coerce, union_all
+from sqlalchemy import BigInteger, Integer, literal_column, select, type_coerce, union_all
 
 from aegis_web.clock import MICROSECOND, from_us, to_us, utc_now
 from aegis_web.extensions import db
@@ -98,9 +99,10 @@ def failed_runs() -> Sequence[Any]:
     """The newest runs with an error, newest first. Two queries."""
     since = first_since(db.session, utc_now() - WINDOW)
     finished_us = type_coerce(Run.finished_at, BigInteger).label("finished_us")
+    failed = literal_column("runs.status + 0", Integer).in_(FAILED)  # by the index of all errors
     query = (
         select(Run.id, Run.job_id, Run.error, finished_us)
-        .where(Run.error.is_not(None), Run.status.in_(FAILED), Run.id >= since)
+        .where(Run.error.is_not(None), failed, Run.id >= since)
         .where(Run.kind != Kind.TRIAL)
         .order_by(Run.id.desc())
         .limit(LOOKED_AT + 1)
@@ -112,21 +114,26 @@ def failed_runs() -> Sequence[Any]:
 def grouped(rows: Iterable[Any]) -> list[Failure]:
     """The rows by fingerprint, in the order of each one's newest run. No query."""
     parts: dict[str, list[Any]] = {}
+    marks: dict[str, list[Any]] = {}  # by the error's words, which many share
     for row in rows:
-        parts.setdefault(fingerprint(row.error), []).append(row)
+        error = row[2]
+        part = marks.get(error)
+        if part is None:
+            part = marks[error] = parts.setdefault(fingerprint(error), [])
+        part.append(row)
     now = to_us(utc_now())
     return [failure_of(mark, part, now) for mark, part in parts.items()]
 
 
 def failure_of(mark: str, rows: Sequence[Any], now: int) -> Failure:
     """One group, from its runs, newest first; `now` in microseconds since the epoch."""
-    times = [row.finished_us for row in rows if row.finished_us is not None] or [now]
+    times = sorted(at for _, _, _, at in rows if at is not None) or [now]
     floors = {word: now - span // MICROSECOND for word, span in SPANS.items()}
-    counts = {word: sum(at >= floor for at in times) for word, floor in floors.items()}
-    jobs = dict(Counter(row.job_id for row in rows).most_common())
+    counts = {word: len(times) - bisect_left(times, floor) for word, floor in floors.items()}
+    jobs = dict(Counter(job_id for _, job_id, _, _ in rows).most_common())
     newest = rows[0]
     return Failure(
-        mark, inert(newest.error), from_us(min(times)), from_us(max(times)), newest.id, counts, jobs
+        mark, inert(newest.error), from_us(times[0]), from_us(times[-1]), newest.id, counts, jobs
     )
 
 
