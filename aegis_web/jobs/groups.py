@@ -15,7 +15,7 @@ NEW_LIMIT = 1  # runs at once in a group for which nobody chose a limit
 
 def group_limits() -> dict[str, int]:
     """The limits of the groups that live jobs are in, by name, sorted. One query."""
-    used = select(Job.group_name).where(Job.deleted_at.is_(None), Job.group_name.is_not(None))
+    used = select(Job.group_name).where(Job.group_name.is_not(None), Job.deleted_at.is_(None))
     query = select(Group).where(Group.name.in_(used)).order_by(Group.name)
     return {group.name: group.max_running for group in db.session.scalars(query)}
 

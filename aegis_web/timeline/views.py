@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from babel.dates import format_date
-from flask import Blueprint, Response, request, url_for
+from flask import Blueprint, Response, request
 
 from aegis_web.clock import utc_now
 from aegis_web.jobs import queries as jobs
@@ -14,6 +14,7 @@ from aegis_web.language import N_, _, grouped, language
 from aegis_web.runs.filters import iso
 from aegis_web.runs.models import RunStatus
 from aegis_web.timeline.queries import DayPage, JobDay, Plan, Stretch, timeline
+from aegis_web.web.addresses import url_for
 from aegis_web.web.badges import word_of
 from aegis_web.web.charts import kind_of
 from aegis_web.web.formats import duration, short_clock

@@ -4,10 +4,12 @@ from flask import Flask
 
 from aegis_web.config import Settings
 from aegis_web.web import (
+    addresses,
     compression,
     errors,
     formats,
     headers,
+    imports,
     incidents,
     language,
     navigation,
@@ -20,6 +22,8 @@ def init_app(app: Flask, settings: Settings) -> None:
     """Bind everything that pages share to `app`."""
     headers.init_app(app, https=settings.cookies_secure)
     static.init_app(app)
+    addresses.init_app(app)
+    imports.init_app(app)
     compression.init_app(app)
     formats.init_app(app)
     preferences.init_app(app)

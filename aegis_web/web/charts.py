@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
+from typing import NamedTuple
 
 from aegis_web.language import _
 from aegis_web.runs.models import RunStatus
@@ -26,14 +28,14 @@ FULL_HEIGHT_TOP = 2.0
 HOLLOW_HEIGHT = 7.0
 STRIP_HEIGHT, STRIP_WIDTH, STRIP_GAP = 64.0, 720.0, 0.22  # gap: part of an hour's width
 STRIP_LEAST = 3.0  # so that one failure among thousands is still seen
+MADE = 4096  # bars that are kept: charts are drawn of the same few again and again
 DURATIONS_LEAST = 3  # runs; of fewer a chart says nothing
 HEAT_LEFT, HEAT_TOP, HEAT_LEVELS = 56.0, 20.0, 5
 HEAT_STEP, HEAT_CELL = (30.0, 28.0), (28.0, 26.0)  # width and height, with and without the gap
 STACK = ("ok", "run", "late", "fail")  # from the bottom up
 
 
-@dataclass(frozen=True)
-class SparkRun:
+class SparkRun(NamedTuple):
     """One run as the sparkline sees it."""
 
     status: RunStatus | int | str
@@ -41,8 +43,7 @@ class SparkRun:
     id: int = 0  # its number; 0: nobody asks
 
 
-@dataclass(frozen=True)
-class Bar:
+class Bar(NamedTuple):
     """One bar, in the coordinates of its chart."""
 
     x: float
@@ -130,6 +131,7 @@ class DurationChart:
     height: float = STRIP_HEIGHT
 
 
+@lru_cache(maxsize=MADE)
 def stroke(bar: Bar) -> str:
     """A bar as one thick line up from the ground: half as long as its outline."""
     return f"M{bar.middle:g} {SPARK_HEIGHT:g}v-{bar.height:g}"
@@ -170,15 +172,20 @@ def _told(runs: Sequence[SparkRun]) -> str:
 
 
 def _spark_bar(run: SparkRun, slot: int, longest: float) -> Bar:
-    x, kind = slot * BAR_STEP, kind_of(run.status)
+    room = SPARK_HEIGHT - SPARK_TOP - SPARK_LEAST
+    height = round(SPARK_LEAST + room * (run.seconds or 0) / longest)  # whole: 600 on a page
+    return _spark_bar_of(kind_of(run.status), slot, height)
+
+
+@lru_cache(maxsize=MADE)
+def _spark_bar_of(kind: str, slot: int, height: int) -> Bar:
+    x = slot * BAR_STEP
     if kind == "late":
         top = SPARK_HEIGHT - HOLLOW_HEIGHT - 1
         return Bar(x + 0.5, top, BAR_WIDTH - 1, HOLLOW_HEIGHT, kind)
     if kind == "fail":
-        height = SPARK_HEIGHT - FULL_HEIGHT_TOP
-        return Bar(x, FULL_HEIGHT_TOP, BAR_WIDTH, height, kind, notch=True)
-    room = SPARK_HEIGHT - SPARK_TOP - SPARK_LEAST
-    height = round(SPARK_LEAST + room * (run.seconds or 0) / longest)  # whole: 600 on a page
+        full = SPARK_HEIGHT - FULL_HEIGHT_TOP
+        return Bar(x, FULL_HEIGHT_TOP, BAR_WIDTH, full, kind, notch=True)
     return Bar(x, SPARK_HEIGHT - height, BAR_WIDTH, height, kind)
 
 

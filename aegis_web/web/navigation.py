@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
-from flask import Flask, current_app, g, request, url_for
+from flask import Flask, current_app, g, request
 from flask_security import current_user
 
 from aegis_web.accounts.rights import OF_ALL_JOBS, RIGHTS, Right
 from aegis_web.language import N_, _
+from aegis_web.web.addresses import url_for
 
 
 @dataclass(frozen=True)

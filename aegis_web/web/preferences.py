@@ -3,6 +3,8 @@
 The theme is a cookie too, so that pages before the sign-in have it, and none flashes.
 """
 
+from typing import cast
+
 from flask import Flask, Response, current_app, g, request, url_for
 from flask_security import current_user
 
@@ -25,13 +27,14 @@ def init_app(app: Flask) -> None:
 
 def preferences() -> Preferences:
     """What the account of this request keeps; the usual where nobody has signed in."""
+    kept: Preferences | None = g.get("preferences")  # first: pages ask a thousand times
+    if kept is not None:
+        return kept
     if "_login_user" not in g:  # nobody asked yet who it is: an error page must not start to
         return Preferences()
-    if "preferences" not in g:
-        account = current_user if current_user.is_authenticated else None
-        g.preferences = Preferences.of(account) if account else Preferences()
-    kept: Preferences = g.preferences
-    return kept
+    account = current_user if current_user.is_authenticated else None
+    g.preferences = Preferences.of(account) if account else Preferences()
+    return cast(Preferences, g.preferences)
 
 
 def theme() -> str:

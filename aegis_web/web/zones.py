@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from flask import g, has_request_context, request
 
+from aegis_web.accounts.preferences import Preferences
 from aegis_web.config import settings
 from aegis_web.web.preferences import preferences
 
@@ -31,11 +32,13 @@ def own_zone() -> ZoneInfo:
     """The viewer's zone: as the account says, else the browser, else the installation."""
     if not has_request_context():
         return ZoneInfo(settings().zone)
-    return (
-        find_zone(preferences().zone)
-        or find_zone(request.cookies.get(COOKIE))
-        or ZoneInfo(settings().zone)
-    )
+    chosen = preferences()
+    known: tuple[Preferences, ZoneInfo] | None = g.get("own_zone")
+    if known is None or known[0] is not chosen:
+        cookie = find_zone(request.cookies.get(COOKIE))
+        zone = find_zone(chosen.zone) or cookie or ZoneInfo(settings().zone)
+        known = g.own_zone = chosen, zone
+    return known[1]
 
 
 def viewer_zone() -> ZoneInfo:
