@@ -20,6 +20,9 @@ SET_TIME = """instant => {
     document.querySelector("time[data-relative]").dateTime = instant;
     document.dispatchEvent(new Event("visibilitychange"));
 }"""
+WHEN_READ = """window.addEventListener("DOMContentLoaded", () => {
+    window.powered = document.querySelector("[hx-get]").dataset.htmxPowered;
+})"""  # the window hears of it after the document, and so after htmx
 CLICKED_TWICE = """button => {
     let sent = 0;
     window.addEventListener("submit", (event) => {
@@ -53,6 +56,12 @@ def test_every_kind_of_part_is_accessible_and_fits(
     expect(page.locator("html")).to_have_attribute("data-bs-theme", theme)
     assert_accessible(page)
     assert_fits(page)
+
+
+def test_what_is_typed_at_once_is_heard(address: str, page: Page) -> None:
+    page.add_init_script(WHEN_READ)
+    page.goto(f"{address}/")
+    assert page.evaluate("powered") == "true"
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
