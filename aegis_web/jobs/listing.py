@@ -39,6 +39,7 @@ PAGE_SIZE = 30
 SPARK_RUNS = 20
 SORTED_BY = {"attention": ("tier", "due"), "name": ("sort_name",), "due": ("due",)}
 BETWEEN = "\n"  # what is searched as one text; nobody types it into a search
+STATUSES = {status.value: status for status in RunStatus}
 OPEN = (RunStatus.QUEUED, RunStatus.RUNNING)
 
 
@@ -158,11 +159,11 @@ def last_runs(job_ids: Sequence[int], count: int = SPARK_RUNS) -> dict[int, tupl
     values = {f"job{place}": job_id for place, job_id in enumerate(job_ids)}
     query = _last_of(len(job_ids))
     found: dict[int, list[RunMark]] = {}
-    for row in db.session.execute(query, {**values, "count": count}).all():
-        found.setdefault(row.job_id, []).append(_mark(row))
-    return {
-        job_id: tuple(sorted(marks, key=lambda mark: mark.id)) for job_id, marks in found.items()
-    }
+    rows = db.session.execute(query, {**values, "count": count}).all()
+    for run_id, job_id, status, queued, began, ended in rows:
+        mark = RunMark(run_id, STATUSES[status], *_span(queued, began, ended))
+        found.setdefault(job_id, []).append(mark)
+    return {job_id: tuple(sorted(marks)) for job_id, marks in found.items()}
 
 
 @cache
@@ -175,11 +176,11 @@ def _last_of(jobs: int) -> TextClause:
     return text(" UNION ALL ".join(one.format(place, place) for place in range(jobs)))
 
 
-def _mark(row: Any) -> RunMark:
-    began, ended = row.started_at, row.finished_at
-    instant = row.queued_at if began is None and ended is None else began or ended
-    took = None if began is None or ended is None else (ended - began) / 1e6
-    return RunMark(row.id, RunStatus(row.status), from_us(instant), took)
+def _span(queued: int, began: int | None, ended: int | None) -> tuple[datetime, float | None]:
+    """`at` and `seconds` of a `RunMark`; from microseconds."""
+    if began is None:
+        return from_us(queued if ended is None else ended), None
+    return from_us(began), None if ended is None else (ended - began) / 1e6
 
 
 def _listed() -> list[Any]:
