@@ -19,18 +19,22 @@ from aegis_web.engine.new_job import DEFINITION, NewJob
 from aegis_web.engine.triggers import from_json, seeded
 from aegis_web.errors import Conflict, Invalid, NotFound
 from aegis_web.extensions import transaction
-from aegis_web.jobs.definition import NAME_LIMIT, Definition, text_error
+from aegis_web.jobs.definition import NAME_LIMIT, Definition, readable, text_error
 from aegis_web.jobs.groups import put_group
 from aegis_web.jobs.models import Calendar, CatchUp, Job, JobVersion, Origin
 from aegis_web.jobs.queries import registry, vault
 from aegis_web.jobs.repeats import made_already, saved_already
 from aegis_web.jobs.sight import closed_to_sight, lost_from_sight, sees
-from aegis_web.language import _
+from aegis_web.language import N_, _
 from aegis_web.registry import ServiceFunction
 
 ARGUMENT = "arg."  # before the name of an argument, where errors are by field
 KEY_LIMIT = 80  # characters
 NOTE_LIMIT = 500
+NO_COPY = N_("The job cannot be cloned: its trigger cannot be read. %(why)s Repair it first.")
+NO_WAY_BACK = N_(
+    "It cannot come back: its trigger cannot be read. %(why)s Make a new job; its runs are kept."
+)
 TRIES = 3  # two people may choose one name in the same instant
 
 
@@ -119,8 +123,9 @@ def restore_version(job_id: int, number: int, revision: int, actor: Actor) -> li
         if job.revision != revision:
             session.expunge(job)
             raise StaleEdit(job)
-        values = {**version.definition, "trigger": from_json(version.definition["trigger"])}
+        values = {**version.definition}
         try:
+            values["trigger"] = from_json(version.definition["trigger"])
             if lost := lost_from_sight(values["tags"]):
                 raise Invalid({"tags": lost})
             if closed := closed_to_sight(registry().find(values["service"])):
@@ -139,7 +144,7 @@ def clone_job(job_id: int, request_key: str, actor: Actor) -> int:
     """Store a paused copy of a job; its number. A code job's copy is a user job.
 
     The same `request_key` gives the same copy again.
-    Raises: JobGone.
+    Raises: JobGone; Conflict when its trigger cannot be read.
     """
     with transaction() as session:
         job = locked(session, job_id)
@@ -150,7 +155,7 @@ def clone_job(job_id: int, request_key: str, actor: Actor) -> int:
             return int(made)
         name = copy_name(session, job.name)
         copied = {field: getattr(job, field) for field in DEFINITION}
-        trigger = seeded(from_json(job.trigger), name, again=True)
+        trigger = seeded(readable(job.trigger, NO_COPY), name, again=True)
         copied |= {"name": name, "trigger": trigger, "tags": tuple(job.tags)}
         new = NewJob(key=key, paused=True, **copied)
         copy = changes.add(session, new, actor)
@@ -223,7 +228,8 @@ def run_job(
 def undelete_job(job_id: int, actor: Actor) -> None:
     """Bring a deleted job back; the fire times since then are skipped.
 
-    Raises: JobGone when it never was; Conflict when it is not deleted, or its name is taken by now.
+    Raises: JobGone when it never was; Conflict when it is not deleted, its name is taken by now, or
+    its trigger cannot be read.
     """
     with transaction() as session:
         job = session.scalar(select(Job).where(Job.id == job_id).with_for_update())
@@ -234,6 +240,7 @@ def undelete_job(job_id: int, actor: Actor) -> None:
         except Invalid as invalid:
             text = _("It cannot come back. %(why)s", why=invalid.errors["name"])
             raise Conflict(text) from None
+        readable(job.trigger, NO_WAY_BACK)
         changes.undelete(session, job, registry(), actor)
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aegis_web.engine import policy_rules
-from aegis_web.engine.triggers import Trigger
+from aegis_web.engine.triggers import Trigger, from_json
+from aegis_web.errors import Conflict, Invalid
 from aegis_web.jobs.models import Backoff, CatchUp, OnLost, Overlap, Priority
 from aegis_web.language import _, grouped
 from aegis_web.registry import ServiceFunction
@@ -137,3 +138,14 @@ def _may_stand(letter: str) -> bool:
     """Not a control character, and no half of a surrogate pair, which no database takes."""
     code = ord(letter)
     return not (code < 0x20 or 0x7F <= code < 0xA0 or 0xD800 <= code < 0xE000)
+
+
+def readable(trigger: Mapping[str, Any], refusal: str) -> Trigger:
+    """The stored trigger.
+
+    Raises: Conflict where nobody can read it, with `refusal` and why; from `N_`.
+    """
+    try:
+        return from_json(trigger)
+    except Invalid as invalid:
+        raise Conflict(_(refusal, why=" ".join(invalid.errors.values()))) from None

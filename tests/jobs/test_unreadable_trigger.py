@@ -1,5 +1,6 @@
 """A job whose stored trigger nobody can read is kept, explained and repaired in the browser."""
 
+import re
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ from flask import Flask
 
 from aegis_web.engine.changes import problem_of
 from aegis_web.extensions import transaction
-from aegis_web.jobs.models import Job, JobState
+from aegis_web.jobs.models import Job, JobState, JobVersion
 from aegis_web.jobs.queries import registry
 from tests.jobs.conftest import FORM, MakeJob, change, stored, text_of
 from tests.support.applications import Browser
@@ -93,3 +94,37 @@ def test_one_whose_start_has_not_looked_at_it_yet_breaks_no_page(
     for path in ("/", "/jobs", "/timeline", f"/jobs/{job_id}", f"/jobs/{job_id}/edit"):
         assert admin.get(path).status_code == 200, path
     assert "its trigger cannot be read" in text_of(admin.get(f"/jobs/{job_id}/edit"))
+
+
+@pytest.mark.parametrize("trigger", UNREADABLE.values(), ids=UNREADABLE.keys())
+def test_what_needs_its_trigger_says_why_it_cannot_be_done(
+    app: Flask, admin: Browser, make_job: MakeJob, trigger: Any
+) -> None:
+    job_id = broken(app, make_job, trigger)
+    refused = admin.post(f"/jobs/{job_id}/clone", data={"request_key": "once"})
+    assert refused.status_code == 409
+    text = text_of(refused)
+    assert "The job cannot be cloned: its trigger cannot be read." in text
+    assert "Repair it first." in text
+    with app.app_context(), transaction() as session:
+        version = session.query(JobVersion).filter_by(job_id=job_id).one()
+        version.definition = {**version.definition, "trigger": trigger}
+    revision = {"revision": str(stored(app, job_id).revision)}
+    refused = admin.post(f"/jobs/{job_id}/versions/1/restore", data=revision)
+    assert refused.status_code == 409
+    assert "Version 1 cannot be restored:" in text_of(refused)
+    assert stored(app, job_id).problem
+
+
+@pytest.mark.parametrize("trigger", UNREADABLE.values(), ids=UNREADABLE.keys())
+def test_a_deleted_one_stays_away_and_says_why(
+    app: Flask, admin: Browser, make_job: MakeJob, trigger: Any
+) -> None:
+    job_id = broken(app, make_job, trigger)
+    page = admin.post("/jobs/bulk", data={"verb": "delete", "job": job_id}, follow_redirects=True)
+    token = re.search(r'name="undo" value="([^"]+)"', page.text)
+    assert token is not None
+    answer = admin.post("/jobs/bulk/undo", data={"undo": token[1]}, follow_redirects=True)
+    assert answer.status_code == 200
+    assert "It cannot come back: its trigger cannot be read." in text_of(answer)
+    assert stored(app, job_id).deleted_at is not None
