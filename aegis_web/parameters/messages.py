@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from aegis_web.language import N_, _
+from aegis_web.language import N_, _, ngettext
 
 REQUIRED = N_("is required: fill it in")
 NOT_WHOLE, NOT_A_NUMBER = N_("is not a whole number"), N_("is not a number")
@@ -13,10 +13,6 @@ LONGEST_SHOWN = 60
 WORDS = {
     "missing": REQUIRED,
     "int_parsing_size": N_("is too large a number"),
-    "string_too_short": N_("is too short: at least %(min_length)s characters are needed"),
-    "string_too_long": N_("is too long: at most %(max_length)s characters are allowed"),
-    "too_short": N_("has too few items: at least %(min_length)s are needed, got %(actual_length)s"),
-    "too_long": N_("has too many items: at most %(max_length)s are allowed, got %(actual_length)s"),
 }
 WORDS_WITH_VALUE = {  # what was given stands behind these
     "int_type": NOT_WHOLE,
@@ -46,6 +42,8 @@ def plain_message(error: Mapping[str, Any], *, secret: bool = False) -> str:
         return _("is empty: fill it in")
     if secret and kind in ("too_short", "too_long"):
         kind = f"string_{kind}"
+    if text := wrong_length(kind, context):
+        return text
     if form := WORDS.get(kind):
         return _(form, **context)
     if form := WORDS_WITH_VALUE.get(kind):
@@ -55,6 +53,39 @@ def plain_message(error: Mapping[str, Any], *, secret: bool = False) -> str:
         text = _("is not accepted: %(why)s", why=message[:1].lower() + message[1:])
     value = error.get("input")
     return text if secret or not isinstance(value, (str, int, float)) else with_value(text, value)
+
+
+def wrong_length(kind: str, context: Mapping[str, Any]) -> str | None:
+    """The sentence for a text or a list of another length than allowed; None: it is not that."""
+    least, most = context.get("min_length", 0), context.get("max_length", 0)
+    if kind == "string_too_short":
+        return ngettext(
+            "is too short: at least %(num)s character is needed",
+            "is too short: at least %(num)s characters are needed",
+            least,
+        )
+    if kind == "string_too_long":
+        return ngettext(
+            "is too long: at most %(num)s character is allowed",
+            "is too long: at most %(num)s characters are allowed",
+            most,
+        )
+    got = context.get("actual_length")
+    if kind == "too_short":
+        return ngettext(
+            "has too few items: at least %(num)s is needed, got %(got)s",
+            "has too few items: at least %(num)s are needed, got %(got)s",
+            least,
+            got=got,
+        )
+    if kind == "too_long":
+        return ngettext(
+            "has too many items: at most %(num)s is allowed, got %(got)s",
+            "has too many items: at most %(num)s are allowed, got %(got)s",
+            most,
+            got=got,
+        )
+    return None
 
 
 def with_value(problem: str, value: Any) -> str:

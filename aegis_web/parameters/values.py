@@ -180,8 +180,14 @@ def _prepare_list(parameter: Parameter, value: Any) -> list[Any]:
         raise Refusal(with_value(_("is not a list"), value))
     if len(value) > (parameter.limits.max_length or LONGEST_LIST):
         most = parameter.limits.max_length or LONGEST_LIST
-        text = N_("has too many items: at most %(most)s are allowed, got %(number)s")
-        raise Refusal(_(text, most=grouped(most), number=grouped(len(value))))
+        text = ngettext(
+            "has too many items: at most %(num)s is allowed, got %(got)s",
+            "has too many items: at most %(num)s are allowed, got %(got)s",
+            most,
+            num=grouped(most),
+            got=grouped(len(value)),
+        )
+        raise Refusal(text)
     items = []
     for number, item in enumerate(value, start=1):
         try:

@@ -10,6 +10,7 @@ import pytest
 from pydantic import AfterValidator, BaseModel, Field, field_validator, model_validator
 
 from aegis_web.errors import Invalid
+from aegis_web.parameters.messages import plain_message
 from aegis_web.registry import ServiceFunction
 from aegis_web.vault import Vault
 
@@ -218,6 +219,30 @@ def test_lengths_and_patterns_are_told_in_words() -> None:
         "some": "has too many items: at most 3 are allowed, got 4"
     }
     assert len(function.check({"long": "x" * 20_000})["long"]) == 20_000
+
+
+def test_one_is_not_told_as_many() -> None:
+    def f(
+        sign: Annotated[str, Field(max_length=1)] = "x",
+        some: Annotated[list[int], Field(min_length=1, max_length=1)] = [1],
+    ) -> None: ...
+
+    function = ServiceFunction(f)
+    assert errors_of(function, {"sign": "ab", "some": [1, 2]}) == {
+        "sign": "is too long: at most 1 character is allowed, got 2",
+        "some": "has too many items: at most 1 is allowed, got 2",
+    }
+    assert errors_of(function, {"some": []}) == {
+        "some": "has too few items: at least 1 is needed, got 0"
+    }
+    context = {"min_length": 1, "max_length": 1}
+    told = [
+        plain_message({"type": kind, "ctx": context, "input": "ab", "msg": ""}, secret=True)
+        for kind in ("string_too_short", "string_too_long", "too_short", "too_long")
+    ]
+    short = "is too short: at least 1 character is needed"
+    long = "is too long: at most 1 character is allowed"
+    assert told == [short, long, short, long]
 
 
 def test_a_functions_own_checks_speak_for_themselves() -> None:
