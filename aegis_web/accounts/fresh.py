@@ -5,10 +5,11 @@ one, by a passkey, or by the provider of single sign-on. The session goes on und
 Source: OWASP Session Management Cheat Sheet; ASVS 5.0, 7.2.4 and 7.5.3.
 """
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import cast
 
-from flask import Response, g, request, session, url_for
+from flask import Response, flash, g, request, session, url_for
 from flask_security import current_user, login_user
 
 from aegis_web.accounts import single_sign_on
@@ -23,20 +24,37 @@ from aegis_web.clock import utc_now
 from aegis_web.config import settings
 from aegis_web.errors import Invalid
 from aegis_web.extensions import db
+from aegis_web.language import _
 from aegis_web.web.pages import go_to, is_program, render
 
 FRESH = timedelta(minutes=10)
 PROVEN_AT = "fs_paa"  # Flask-Security's name for the last proof in a session, in epoch seconds
+TYPED = "typed"  # in the session: what a form held when its person was asked
+MOST_TYPED = 1500  # characters; more would not fit into a cookie
 
 
-def ask_for_fresh_sign_in(back: str) -> Response | None:
+def ask_for_fresh_sign_in(back: str, keep: tuple[str, ...] = ()) -> Response | None:
     """The way to the page that asks who it is, which leads on to `back`; None: no need to ask.
 
-    Before a POST, `back` is the page with its form. A program with a token is never asked.
+    Before a POST, `back` is the page with its form, which gets the fields of `keep` again from
+    `typed_before`. A program with a token is never asked.
     """
     if is_program() or is_fresh():
         return None
+    fields = {name: request.form[name] for name in keep if name in request.form}
+    if fields and sum(map(len, fields.values())) <= MOST_TYPED:
+        session[TYPED] = {"back": back, "fields": fields}
     return go_to(url_for("accounts.confirm", next=back))
+
+
+def typed_before() -> Mapping[str, str]:
+    """What the form of this page held when its person was asked, once, and a word about it."""
+    kept = session.get(TYPED)
+    if request.method != "GET" or not kept or kept["back"] != request.path or not is_fresh():
+        return {}
+    fields: Mapping[str, str] = session.pop(TYPED)["fields"]
+    flash(_("Nothing is changed yet. What you typed is in the form: send it once more."), "info")
+    return fields
 
 
 def is_fresh() -> bool:

@@ -8,6 +8,7 @@ from aegis_web.accounts.actions import EMAIL_MAX_LENGTH
 from aegis_web.accounts.addresses import FIRST_PAGE, ID, address_of, bp
 from aegis_web.accounts.agents import device
 from aegis_web.accounts.forms import ChoosePasswordForm, show_errors, wait_for
+from aegis_web.accounts.fresh import ask_for_fresh_sign_in, typed_before
 from aegis_web.accounts.mails import mail_forgotten_later, mail_invitation
 from aegis_web.accounts.members import account_of_link, choose_password, find_account
 from aegis_web.accounts.passkeys import passkeys_of
@@ -25,6 +26,7 @@ from aegis_web.language import _, ngettext
 from aegis_web.web.pages import finish_reading, go_to, render
 
 ONE = f"/accounts/{ID}"
+TYPED = ("email", "role", "tags", "active")
 
 
 @bp.get("/accounts")
@@ -35,7 +37,9 @@ def everybody() -> Response:
 
 @bp.post("/accounts")
 def invite() -> Response:
-    """Make an account, and show the link for its person once."""
+    """Make an account, for who has just signed in, and show the link for its person once."""
+    if asked := ask_for_fresh_sign_in(url_for("accounts.everybody"), TYPED):
+        return asked
     email, role = request.form.get("email", ""), request.form.get("role", "")
     try:
         account_id, path = members.invite(current_actor(), email, role, typed_tags())
@@ -52,7 +56,9 @@ def show(id: int) -> Response:
 
 @bp.post(ONE)
 def change(id: int) -> Response:
-    """Give it another role or sight, or switch it on or off."""
+    """Give it another role or sight, or switch it on or off, for who has just signed in."""
+    if asked := ask_for_fresh_sign_in(url_for("accounts.show", id=id), TYPED):
+        return asked
     role, active = request.form.get("role", ""), request.form.get("active") == "1"
     try:
         members.change_account(current_actor(), id, role, typed_tags(), active=active)
@@ -145,7 +151,7 @@ def list_page(errors: dict[str, str], status: int = 200) -> Response:
         status=status,
         members=members.members(),
         errors=errors,
-        typed=request.form,
+        typed=request.form or typed_before(),
         role_words=ROLE_WORDS,
         role_help=ROLE_HELP,
     )
@@ -170,7 +176,7 @@ def account_page(
         passkeys=passkeys_of(account_id) if settings().passkeys else None,
         sign_on=card(account),
         own=account_id == current_user.id,
-        typed=request.form,
+        typed=request.form or typed_before(),
         role_words=ROLE_WORDS,
         role_help=ROLE_HELP,
         device=device,

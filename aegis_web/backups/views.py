@@ -184,7 +184,10 @@ def upload() -> Response:
 
 @bp.post(f"/backups/{ID}/delete")
 def delete(backup_id: int) -> Response:
-    """Delete a backup and its file."""
+    """Delete a backup and its file, for who has just signed in."""
+    if asked := ask_for_fresh_sign_in(url_for(".index")):
+        flash(_("Nothing is deleted yet. Confirm that it is you, then delete it again."), "info")
+        return asked
     name = delete_backup(backup_id, current_actor())
     flash(_("Deleted %(name)s.", name=name), "success")
     return go_to(url_for(".index"))

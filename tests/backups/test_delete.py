@@ -1,16 +1,20 @@
 """Deleting a backup by hand: its row and its files together."""
 
 import shutil
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import time_machine
 from flask import Flask
 
 from aegis_web.audit.models import Actor, AuditEntry
 from aegis_web.backups.actions import delete_backup
+from aegis_web.clock import utc_now
 from aegis_web.errors import AegisError, Conflict, NotFound
 from aegis_web.extensions import db
 from tests.backups.conftest import MakeBackup, stored
+from tests.support.applications import PASSWORD, Browser
 
 ALICE = Actor("alice@example.org", 1)
 
@@ -100,3 +104,17 @@ def test_a_planted_link_is_deleted_and_not_what_it_leads_to(
             delete_backup(backup.id, ALICE)
         assert canary.read_text() == "alive"
         assert names(backup_dir) == set()
+
+
+def test_it_takes_a_fresh_sign_in(app: Flask, admin: Browser, make_backup: MakeBackup) -> None:
+    backup = make_backup()
+    delete = f"/backups/{backup.id}/delete"
+    with time_machine.travel(utc_now() + timedelta(minutes=12), tick=False):
+        refused = admin.post(delete)
+        assert refused.status_code == 303
+        assert "Nothing is deleted yet." in admin.get(refused.headers["Location"]).text
+        assert len(stored(app)) == 1
+        fields = {"password": PASSWORD, "next": "/backups"}
+        assert admin.post("/account/confirm", data=fields).headers["Location"] == "/backups"
+        assert admin.post(delete).headers["Location"] == "/backups"
+    assert stored(app) == []
