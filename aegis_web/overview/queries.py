@@ -1,7 +1,7 @@
 """What the first page answers without a click: what is broken, what is running, what is next."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -260,34 +260,23 @@ def last_day(now: datetime) -> Day:
     """What runs came to in each of the last 24 hours, this one included. One query."""
     this_hour = (now - EPOCH) // timedelta(hours=1)
     first = this_hour - DAY_HOURS + 1
+    settled = [status for status in RunStatus if status > RunStatus.RUNNING]
+    # By hour alone, in the order of the primary key: with the status it would have to be sorted.
+    sums = (func.sum(RunCount.count).filter(RunCount.status == status) for status in settled)
+    query = select(RunCount.hour, *sums).where(RunCount.hour >= first).group_by(RunCount.hour)
     counts: dict[int, dict[str, int]] = defaultdict(dict)
-    for hour, status, count in settled_since(first):
-        if count:
-            counts[hour][status.name.lower()] = count
+    for hour, *numbers in db.session.execute(query):
+        counts[hour] = {
+            status.name.lower(): int(number)
+            for status, number in zip(settled, numbers, strict=True)
+            if number
+        }
     return Day(
         tuple(
             Hour(EPOCH + timedelta(hours=hour), counts[hour])
             for hour in range(first, this_hour + 1)
         )
     )
-
-
-def settled_since(hour: int) -> Iterator[tuple[int, RunStatus, int]]:
-    """How many runs came to each status in each hour from that one on. One query."""
-    total, recent = func.sum(RunCount.count), RunCount.hour >= hour
-    if db.engine.dialect.name != "sqlite":
-        both = RunCount.hour, RunCount.status
-        query = select(*both, total).where(recent).group_by(*both)
-        for at, number, count in db.session.execute(query):
-            yield at, RunStatus(number), int(count)
-        return
-    # By hour alone, in the order of the primary key: with the status it would have to be sorted.
-    settled = [status for status in RunStatus if status > RunStatus.RUNNING]
-    sums = (total.filter(RunCount.status == status) for status in settled)
-    by_hour = select(RunCount.hour, *sums).where(recent).group_by(RunCount.hour)
-    for at, *numbers in db.session.execute(by_hour):
-        for status, count in zip(settled, numbers, strict=True):
-            yield at, status, int(count or 0)
 
 
 def newest_backup_at() -> datetime | None:
