@@ -22,6 +22,7 @@ from aegis_web.extensions import db
 from aegis_web.failures.fingerprint import fingerprint
 from aegis_web.failures.models import Acknowledgement
 from aegis_web.jobs.models import Job
+from aegis_web.jobs.sight import current
 from aegis_web.runs.log import inert
 from aegis_web.runs.models import Kind, Run, RunStatus
 from aegis_web.runs.search import first_since
@@ -189,11 +190,23 @@ def last_good(job_ids: Collection[int]) -> dict[int, Good]:
 
 
 def acknowledged(marks: Sequence[str]) -> dict[str, Known]:
-    """Who knows these errors."""
+    """Who knows these errors; for who sees some jobs only, as far as it is about those.
+
+    A note is theirs where it is about none but their jobs. One more query for them.
+    """
     if not marks:
         return {}
     query = select(Acknowledgement).where(Acknowledgement.fingerprint.in_(marks))
+    found = list(db.session.scalars(query))
+    named = {job for row in found for job in row.jobs}
+    seen = names_of(named).keys() if current() else named
     return {
-        row.fingerprint: Known(row.made_at, row.made_by, row.note, frozenset(row.jobs))
-        for row in db.session.scalars(query)
+        row.fingerprint: Known(
+            row.made_at,
+            row.made_by,
+            row.note if seen >= set(row.jobs) else "",
+            frozenset(seen & set(row.jobs)),
+        )
+        for row in found
+        if not seen.isdisjoint(row.jobs)
     }

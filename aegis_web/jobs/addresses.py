@@ -1,6 +1,7 @@
 """Where the pages of jobs are, and which job an address names."""
 
 import secrets
+from collections.abc import Iterable
 from typing import Any
 
 from flask import Blueprint, Response, request, url_for
@@ -10,6 +11,8 @@ from aegis_web.jobs import queries
 from aegis_web.jobs.actions import JobGone, broken
 from aegis_web.jobs.filters import JobFilter, is_number
 from aegis_web.jobs.models import Job
+from aegis_web.jobs.sight import closed_to_sight
+from aegis_web.registry import ServiceFunction
 from aegis_web.web.pages import render
 from aegis_web.web.zones import tell_page_zone
 
@@ -66,9 +69,17 @@ def fragment(template: str, **context: Any) -> Response:
     return render(template, template, **context)
 
 
-def grouped_services() -> dict[str, list[tuple[str, str]]]:
-    """All service functions as choices, by category."""
+def open_services() -> list[ServiceFunction]:
+    """The service functions that who asks may give a job."""
+    functions = queries.registry().functions.values()
+    return [function for function in functions if closed_to_sight(function) is None]
+
+
+def grouped_services(
+    functions: Iterable[ServiceFunction] | None = None,
+) -> dict[str, list[tuple[str, str]]]:
+    """Service functions as choices, by category; None: all."""
     groups: dict[str, list[tuple[str, str]]] = {}
-    for function in queries.registry().functions.values():
+    for function in queries.registry().functions.values() if functions is None else functions:
         groups.setdefault(function.category, []).append((function.name, function.title))
     return {name: sorted(groups[name], key=lambda choice: choice[1]) for name in sorted(groups)}

@@ -11,7 +11,15 @@ from aegis_web.config import settings
 from aegis_web.engine.triggers import as_stored
 from aegis_web.errors import Invalid
 from aegis_web.jobs import actions, queries
-from aegis_web.jobs.addresses import ONE, bp, find, find_or_none, fragment, new_key
+from aegis_web.jobs.addresses import (
+    ONE,
+    bp,
+    find,
+    find_or_none,
+    fragment,
+    new_key,
+    open_services,
+)
 from aegis_web.jobs.compare import differences
 from aegis_web.jobs.forms import (
     JobForm,
@@ -192,9 +200,8 @@ def redrawn(form: JobForm) -> JobForm:
 
 def service_choices() -> dict[str, Any]:
     """What the search for a service function found, and where they come from."""
-    offered = queries.registry().functions.values()
     return {
-        "found": search_services(offered, request.values.get("q", "")),
+        "found": search_services(open_services(), request.values.get("q", "")),
         "modules": ("aegis_web.services", *settings().services),
     }
 

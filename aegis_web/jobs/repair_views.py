@@ -8,7 +8,7 @@ from aegis_web.accounts.session import current_actor
 from aegis_web.errors import Invalid
 from aegis_web.jobs import actions
 from aegis_web.jobs.actions import StaleEdit
-from aegis_web.jobs.addresses import ONE, bp, find, grouped_services
+from aegis_web.jobs.addresses import ONE, bp, find, grouped_services, open_services
 from aegis_web.jobs.forms import read_revision, stored_trigger
 from aegis_web.jobs.models import Job
 from aegis_web.jobs.queries import problem_words, registry
@@ -82,7 +82,7 @@ def repair_page(
     named = {successor.function.name for successor in likely}
     others = {
         category: [choice for choice in choices if choice[0] not in named]
-        for category, choices in grouped_services().items()
+        for category, choices in grouped_services(open_services()).items()
     }
     return render(
         "jobs/repair.html",

@@ -51,3 +51,9 @@ def test_no_former_version_brings_it_back(two: Two) -> None:
     carol.post(made, data=job_form(name="Report", tags="ours", revision="1"))
     answer = two.browser().post(f"{made}/versions/1/restore", data={"revision": "2"})
     assert (answer.status_code, CLOSED in answer.text) == (409, True)
+
+
+def test_the_picker_offers_what_may_be_chosen(two: Two) -> None:
+    search = "/jobs/new?q=report"
+    assert 'value="daily_report"' in signed_in(two.app, "carol@example.org").get(search).text
+    assert 'value="daily_report"' not in two.browser().get(search).text
