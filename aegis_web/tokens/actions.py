@@ -3,15 +3,18 @@
 import hmac
 import secrets
 import string
+from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import func, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from aegis_web.accounts.queries import token_sha256
-from aegis_web.audit.models import Actor, audit_entry
+from aegis_web.audit.models import Actor, AuditEntry, audit_entry
 from aegis_web.clock import utc_now
+from aegis_web.config import settings
 from aegis_web.errors import Conflict, Invalid, NotFound
 from aegis_web.extensions import db, transaction
 from aegis_web.language import _
@@ -26,9 +29,12 @@ MARK = "aegis"  # so that scanners for leaked secrets know one when they see it
 LETTERS = string.ascii_lowercase + string.digits
 
 
-def make_token(actor: Actor, name: str, scopes: Sequence[str], days: str) -> str:
+def make_token(
+    actor: Actor, name: str, scopes: Sequence[str], days: str, request_key: str = ""
+) -> str:
     """The text of a new token; it is not kept. `days` "": until it is revoked.
 
+    The same `request_key` gives the same token again; "" always another one.
     Raises: Invalid by field; Conflict when there are `MOST_TOKENS` already.
     """
     errors = {
@@ -38,28 +44,61 @@ def make_token(actor: Actor, name: str, scopes: Sequence[str], days: str) -> str
     }
     if wrong := {field: error for field, error in errors.items() if error}:
         raise Invalid(wrong)
-    prefix = "".join(secrets.choice(LETTERS) for _ in range(8))
-    secret, now = secrets.token_urlsafe(32), utc_now()
-    ends_at = now + timedelta(days=int(days)) if days else None
-    with transaction() as session:
-        if session.scalars(select(func.count(Token.id))).one() >= MOST_TOKENS:
-            raise Conflict(
-                _("There are %(number)s tokens. Revoke one that nothing uses.", number=MOST_TOKENS)
-            )
-        token = Token(
-            prefix=prefix,
-            secret_sha256=token_sha256(secret),
-            account_id=actor.account_id,
-            name=name,
-            scopes=sorted(set(scopes)),
-            made_at=now,
-            ends_at=ends_at,
-        )
-        session.add(token)
-        session.flush()
-        after = {"name": name, "prefix": prefix, "scopes": token.scopes, "days": days or None}
-        session.add(audit_entry(actor, "token.create", f"token:{token.id}", None, after))
+    chosen = sorted(set(scopes))
+    key = request_key or secrets.token_urlsafe(32)
+    try:
+        with transaction() as session:
+            prefix, secret = parts_for(session, "\0".join([name, *chosen, days, key]), actor)
+            known = select(Token.id).where(Token.secret_sha256 == token_sha256(secret))
+            if session.scalar(known) is None:
+                add_token(session, actor, name, chosen, days, prefix, secret)
+    except IntegrityError:
+        pass  # the same request was quicker on another way
     return f"{MARK}_{prefix}_{secret}"
+
+
+def parts_for(session: Session, request: str, actor: Actor) -> tuple[str, str]:
+    """Prefix and secret of the token that this request makes: the same when it is sent again.
+
+    A revocation between the two changes them, so that no token that was revoked comes back.
+    """
+    query = select(func.max(AuditEntry.id)).where(AuditEntry.action == "token.revoke")
+    text = f"{actor.account_id}\0{session.scalar(query)}\0{request}"
+    key = settings().secret_key.encode()
+    shown = hmac.digest(key, f"token prefix\0{text}".encode(), "sha256")
+    secret = hmac.digest(key, f"token secret\0{text}".encode(), "sha256")
+    prefix = "".join(LETTERS[byte % len(LETTERS)] for byte in shown[:8])
+    return prefix, urlsafe_b64encode(secret).decode().rstrip("=")
+
+
+def add_token(
+    session: Session,
+    actor: Actor,
+    name: str,
+    scopes: list[str],
+    days: str,
+    prefix: str,
+    secret: str,
+) -> None:
+    """Store a token and note who made it. Raises: Conflict when there are `MOST_TOKENS` already."""
+    if session.scalars(select(func.count(Token.id))).one() >= MOST_TOKENS:
+        raise Conflict(
+            _("There are %(number)s tokens. Revoke one that nothing uses.", number=MOST_TOKENS)
+        )
+    now = utc_now()
+    token = Token(
+        prefix=prefix,
+        secret_sha256=token_sha256(secret),
+        account_id=actor.account_id,
+        name=name,
+        scopes=scopes,
+        made_at=now,
+        ends_at=now + timedelta(days=int(days)) if days else None,
+    )
+    session.add(token)
+    session.flush()
+    after = {"name": name, "prefix": prefix, "scopes": scopes, "days": days or None}
+    session.add(audit_entry(actor, "token.create", f"token:{token.id}", None, after))
 
 
 def revoke_token(actor: Actor, token_id: int) -> str:

@@ -6,7 +6,8 @@ from aegis_web.accounts.fresh import ask_for_fresh_sign_in
 from aegis_web.accounts.session import current_actor
 from aegis_web.clock import utc_now
 from aegis_web.errors import Invalid
-from aegis_web.jobs.forms import one_line
+from aegis_web.jobs.addresses import new_key
+from aegis_web.jobs.forms import one_line, read_request_key
 from aegis_web.language import _
 from aegis_web.tokens import actions
 from aegis_web.tokens.scopes import SCOPES
@@ -30,8 +31,9 @@ def create() -> Response:
     if asked := ask_for_fresh_sign_in(url_for(".index")):  # it may fetch what takes one
         return asked
     name, days = (one_line(request.form.get(field, "")) for field in ("name", "days"))
+    scopes, key = request.form.getlist("scopes"), read_request_key(request.form) or ""
     try:
-        token = actions.make_token(current_actor(), name, request.form.getlist("scopes"), days)
+        token = actions.make_token(current_actor(), name, scopes, days, key)
     except Invalid as invalid:
         return page(invalid.errors, 422)
     finish_reading()  # what this request has read is older than the token
@@ -59,4 +61,5 @@ def page(errors: dict[str, str], status: int = 200, made: str | None = None) -> 
         chosen=request.form.getlist("scopes") if errors else [],
         days=request.form.get("days", "") if errors else USUAL_DAYS,
         now=utc_now(),
+        request_key=new_key(),
     )

@@ -191,3 +191,23 @@ def test_a_new_one_takes_a_fresh_sign_in(admin: Browser, app: Flask) -> None:
     assert answer.headers["Location"] == "/account/confirm?next=/tokens"
     with app.app_context():
         assert db.session.scalar(select(Token.id)) is None
+
+
+def test_a_form_that_is_sent_twice_makes_one_token(admin: Browser, app: Flask) -> None:
+    assert re.search(r'name="request_key" value="[\w-]{16}"', admin.get("/tokens").text)
+    form = {"name": "deploy", "scopes": ["jobs:run"], "days": "", "request_key": "k"}
+
+    def sent(**values: str) -> str:
+        found = SHOWN.search(admin.post("/tokens", data=form | values).text)
+        assert found
+        return found[1]
+
+    def kept() -> int:
+        with app.app_context():
+            return len(db.session.scalars(select(Token)).unique().all())
+
+    first = sent()
+    assert (sent(), kept()) == (first, 1)
+    assert len({first, sent(request_key="l"), sent(days="9")}) == kept() == 3
+    admin.post("/tokens/1/revoke")
+    assert sent() != first  # none that was revoked comes back
