@@ -46,15 +46,24 @@ def make_token(
         raise Invalid(wrong)
     chosen = sorted(set(scopes))
     key = request_key or secrets.token_urlsafe(32)
+    request = "\0".join([name, *chosen, days, key])
     try:
-        with transaction() as session:
-            prefix, secret = parts_for(session, "\0".join([name, *chosen, days, key]), actor)
-            known = select(Token.id).where(Token.secret_sha256 == token_sha256(secret))
-            if session.scalar(known) is None:
-                add_token(session, actor, name, chosen, days, prefix, secret)
-    except IntegrityError:
-        pass  # the same request was quicker on another way
+        prefix, secret = put_token(actor, name, chosen, days, request)
+    except IntegrityError:  # the same request was quicker on another way, and is found now
+        prefix, secret = put_token(actor, name, chosen, days, request)
     return f"{MARK}_{prefix}_{secret}"
+
+
+def put_token(
+    actor: Actor, name: str, scopes: list[str], days: str, request: str
+) -> tuple[str, str]:
+    """Prefix and secret of the token that this request makes, stored by now."""
+    with transaction() as session:
+        prefix, secret = parts_for(session, request, actor)
+        known = select(Token.id).where(Token.secret_sha256 == token_sha256(secret))
+        if session.scalar(known) is None:
+            add_token(session, actor, name, scopes, days, prefix, secret)
+    return prefix, secret
 
 
 def parts_for(session: Session, request: str, actor: Actor) -> tuple[str, str]:
