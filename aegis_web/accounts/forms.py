@@ -22,6 +22,8 @@ from aegis_web.web.formats import duration
 log = logging.getLogger(__name__)
 
 NOT_LONGER = Length(max=PASSWORD_MAX_LENGTH, message=N_("Use at most 1000 characters."))
+FAILED_OFTEN = N_("Too many tries have failed. Try again in %(time)s.")
+ASKED_OFTEN = N_("You have asked often. Try again in %(time)s.")
 SAME_TWICE = N_("The two passwords differ. Type the same one twice.")
 
 
@@ -100,20 +102,18 @@ def password_was_right(account_id: int, email: str) -> None:
 
 def wait_before_trying(email: str | None, password: str | None) -> str | None:
     """Why this try must wait, as a sentence; None: it may go on, and has been counted."""
-    if not email or not password or not (wait := wait_for(email)):
-        return None
-    return _("Too many tries have failed. Try again in %(time)s.", time=wait)
+    return wait_for(email) if email and password else None
 
 
-def wait_for(what: str) -> str | None:
-    """How long this address must wait before it tries `what`; None: it has been counted."""
+def wait_for(what: str, words: str = FAILED_OFTEN) -> str | None:
+    """`words` with how long this address must wait before it tries `what`; None: it is counted."""
     address = request.remote_addr or ""
     wait = time_left(db.engines[None], what, address) or reserve(db.engines[WRITE], what, address)
     if not wait:
         return None
     g.retry_after = ceil(wait.total_seconds())
     log.warning("sign-in slowed down, from %s", address)
-    return duration(g.retry_after)
+    return _(words, time=duration(g.retry_after))
 
 
 class ChoosePasswordForm(FlaskForm):

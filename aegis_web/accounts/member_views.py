@@ -7,7 +7,7 @@ from aegis_web.accounts import members
 from aegis_web.accounts.actions import EMAIL_MAX_LENGTH
 from aegis_web.accounts.addresses import FIRST_PAGE, ID, address_of, bp
 from aegis_web.accounts.agents import device
-from aegis_web.accounts.forms import ChoosePasswordForm, show_errors, wait_for
+from aegis_web.accounts.forms import ASKED_OFTEN, ChoosePasswordForm, show_errors, wait_for
 from aegis_web.accounts.fresh import ask_for_fresh_sign_in, typed_before
 from aegis_web.accounts.mails import mail_forgotten_later, mail_invitation
 from aegis_web.accounts.members import account_of_link, choose_password, find_account
@@ -96,9 +96,8 @@ def mail_link() -> Response:
         return forgotten_page(status=422)
     if "@" not in email or len(email) > EMAIL_MAX_LENGTH:
         return forgotten_page(error=_("Enter your e-mail address."), status=422)
-    if wait := wait_for(f"forgotten {email}"):
-        said = _("You have asked often. Try again in %(time)s.", time=wait)
-        response = forgotten_page(error=said, status=429)
+    if wait := wait_for(f"forgotten {email}", ASKED_OFTEN):
+        response = forgotten_page(error=wait, status=429)
         response.retry_after = g.retry_after
         return response
     app = current_app._get_current_object()  # type: ignore[attr-defined]
