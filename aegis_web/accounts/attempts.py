@@ -87,8 +87,13 @@ def half_done(engine: Engine, email: str, address: str) -> None:
 
 
 def keys_of(email: str, address: str) -> dict[str, int]:
-    """The three things that a try counts for, and how many failures of each cost nothing."""
+    """The three things that a try counts for, and how many failures of each cost nothing.
+
+    A try in nobody's name (`email` "") counts for its address alone.
+    """
     who, place = email.strip().casefold(), place_of(address)
+    if not who:
+        return {hashed(f"address {place}"): FREE_OF_ADDRESS}
     return {
         hashed(f"both {place} {who}"): FREE_OF_BOTH,
         hashed(f"account {who}"): FREE_OF_ACCOUNT,

@@ -10,7 +10,8 @@ from flask_security import current_user, login_user
 
 from aegis_web.accounts import identities
 from aegis_web.accounts.addresses import FIRST_PAGE, ID, address_of, bp
-from aegis_web.accounts.forms import OwnPasswordForm, SignInForm
+from aegis_web.accounts.attempts import half_done
+from aegis_web.accounts.forms import OwnPasswordForm, SignInForm, wait_for
 from aegis_web.accounts.identities import Person, Refused, identity_of, person_of
 from aegis_web.accounts.models import Account
 from aegis_web.accounts.rights import ROLE_WORDS
@@ -19,7 +20,9 @@ from aegis_web.accounts.second_step import wanted
 from aegis_web.accounts.session import current_actor
 from aegis_web.clock import utc_now
 from aegis_web.config import settings
+from aegis_web.database import WRITE
 from aegis_web.errors import Conflict, NotFound
+from aegis_web.extensions import db
 from aegis_web.language import N_, _
 from aegis_web.web.pages import go_to, render
 
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from aegis_web.accounts.provider import Provider
 
 VISIT, OFFER = "sign_on_visit", "sign_on_offer"  # in the session
+NOBODY = ""  # in whose name one comes back: whose it is is not known yet
 LONGEST_PATH = 1000  # a longer one would not fit into a cookie
 OFFER_SECONDS = 600
 PROOF_SECONDS = 600  # how old what the provider calls a fresh sign-in may be
@@ -97,9 +101,12 @@ def connect() -> Response:
 def single_sign_on_back() -> Response:
     """Let in whom the provider vouches for, or say why not."""
     asked, visit = provider(), session.pop(VISIT, {})
+    if wait := wait_for(NOBODY):
+        return refuse(Refused(wait, 429), visit)
     try:
         claims = asked.finish()
         person = person_of(claims, asked.issuer, asked.claim, settings().oidc_roles)
+        half_done(db.engines[WRITE], NOBODY, request.remote_addr or "")
         if "account" in visit:
             return offer(person, visit["account"])
         if "confirm" in visit:
@@ -216,4 +223,6 @@ def refuse(refused: Refused, visit: dict[str, object]) -> Response:
     form.form_errors = [f"{refused} {told}"]
     if (path := visit.get("next")) != FIRST_PAGE:
         form.next.data = path
-    return render("accounts/sign_in.html", status=refused.status, login_user_form=form)
+    response = render("accounts/sign_in.html", status=refused.status, login_user_form=form)
+    response.retry_after = g.get("retry_after")
+    return response
