@@ -30,6 +30,12 @@ from aegis_web.web.pages import go_to, is_program, render
 FRESH = timedelta(minutes=10)
 PROVEN_AT = "fs_paa"  # Flask-Security's name for the last proof in a session, in epoch seconds
 TYPED = "typed"  # in the session: what a form held when its person was asked
+WAYS_IN = {  # routes that hand out, or take away, a way into somebody's account
+    "accounts.new_link",
+    "accounts.turn_off_second_factor_of",
+    "accounts.remove_passkeys_of",
+    "accounts.disconnect_other",
+}
 MOST_TYPED = 1500  # characters; more would not fit into a cookie
 
 
@@ -45,6 +51,17 @@ def ask_for_fresh_sign_in(back: str, keep: tuple[str, ...] = ()) -> Response | N
     if fields and sum(map(len, fields.values())) <= MOST_TYPED:
         session[TYPED] = {"back": back, "fields": fields}
     return go_to(url_for("accounts.confirm", next=back))
+
+
+@bp.before_request
+def ask_before_a_way_in() -> Response | None:
+    """The way to the page that asks who it is, before a way into somebody's account changes."""
+    if request.endpoint not in WAYS_IN or request.view_args is None:
+        return None
+    asked = ask_for_fresh_sign_in(url_for("accounts.show", id=request.view_args["id"]))
+    if asked:
+        flash(_("Nothing is changed yet. Confirm that it is you, then do it again."), "info")
+    return asked
 
 
 def typed_before() -> Mapping[str, str]:

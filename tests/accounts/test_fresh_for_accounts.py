@@ -81,3 +81,19 @@ def test_more_than_a_cookie_holds_is_asked_for_again(admin: Browser, app: Flask)
     with time_machine.travel(utc_now() + LATER, tick=False):
         shown = asked_then_confirmed(admin, "/accounts", fields, "/accounts")
     assert KEPT not in shown
+
+
+@pytest.mark.parametrize(
+    "way", ["link", "second-factor/off", "passkeys/remove", "single-sign-on/end"]
+)
+def test_a_way_into_an_account_takes_one(admin: Browser, app: Flask, way: str) -> None:
+    with app.app_context():
+        make_admin(BOB)
+    with time_machine.travel(utc_now() + LATER, tick=False):
+        refused = admin.post(f"/accounts/2/{way}")
+        assert refused.headers["Location"] == "/account/confirm?next=/accounts/2"
+        page = admin.get(refused.headers["Location"]).text
+        assert "Nothing is changed yet. Confirm that it is you, then do it again." in page
+        admin.post("/account/confirm", data={"password": PASSWORD, "next": "/accounts/2"})
+        done = admin.post(f"/accounts/2/{way}")
+        assert "/account/confirm" not in done.headers.get("Location", "")
