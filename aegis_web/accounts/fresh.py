@@ -36,7 +36,7 @@ WAYS_IN = {  # routes that hand out, or take away, a way into somebody's account
     "accounts.remove_passkeys_of",
     "accounts.disconnect_other",
 }
-MOST_TYPED = 1500  # characters; more would not fit into a cookie
+MOST_TYPED = 10_000  # characters: no form that is kept takes more
 
 
 def ask_for_fresh_sign_in(back: str, keep: tuple[str, ...] = ()) -> Response | None:
@@ -49,7 +49,8 @@ def ask_for_fresh_sign_in(back: str, keep: tuple[str, ...] = ()) -> Response | N
         return None
     fields = {name: request.form[name] for name in keep if name in request.form}
     if fields and sum(map(len, fields.values())) <= MOST_TYPED:
-        session[TYPED] = {"back": back, "fields": fields}
+        until = (utc_now() + FRESH).timestamp()
+        session[TYPED] = {"back": back, "fields": fields, "until": until}
     return go_to(url_for("accounts.confirm", next=back))
 
 
@@ -66,8 +67,11 @@ def ask_before_a_way_in() -> Response | None:
 
 def typed_before() -> Mapping[str, str]:
     """What the form of this page held when its person was asked, once, and a word about it."""
-    kept = session.get(TYPED)
-    if request.method != "GET" or not kept or kept["back"] != request.path or not is_fresh():
+    kept, here = session.get(TYPED), request.script_root + request.path
+    if request.method != "GET" or not kept or kept["back"] != here or not is_fresh():
+        return {}
+    if kept["until"] < utc_now().timestamp():
+        session.pop(TYPED)
         return {}
     fields: Mapping[str, str] = session.pop(TYPED)["fields"]
     flash(_("Nothing is changed yet. What you typed is in the form: send it once more."), "info")

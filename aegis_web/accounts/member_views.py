@@ -26,7 +26,7 @@ from aegis_web.language import _, ngettext
 from aegis_web.web.pages import finish_reading, go_to, render
 
 ONE = f"/accounts/{ID}"
-TYPED = ("email", "role", "tags", "active")
+FIELDS = ("email", "role", "tags", "active")
 
 
 @bp.get("/accounts")
@@ -38,7 +38,7 @@ def everybody() -> Response:
 @bp.post("/accounts")
 def invite() -> Response:
     """Make an account, for who has just signed in, and show the link for its person once."""
-    if asked := ask_for_fresh_sign_in(url_for("accounts.everybody"), TYPED):
+    if asked := ask_for_fresh_sign_in(url_for("accounts.everybody"), FIELDS):
         return asked
     email, role = request.form.get("email", ""), request.form.get("role", "")
     try:
@@ -57,7 +57,7 @@ def show(id: int) -> Response:
 @bp.post(ONE)
 def change(id: int) -> Response:
     """Give it another role or sight, or switch it on or off, for who has just signed in."""
-    if asked := ask_for_fresh_sign_in(url_for("accounts.show", id=id), TYPED):
+    if asked := ask_for_fresh_sign_in(url_for("accounts.show", id=id), FIELDS):
         return asked
     role, active = request.form.get("role", ""), request.form.get("active") == "1"
     try:

@@ -101,12 +101,18 @@ def connect() -> Response:
 def single_sign_on_back() -> Response:
     """Let in whom the provider vouches for, or say why not."""
     asked, visit = provider(), session.pop(VISIT, {})
-    if wait := wait_for(NOBODY):
+    if visit and (wait := wait_for(NOBODY)):  # without one nobody is asked, and nothing counts
         return refuse(Refused(wait, 429), visit)
     try:
-        claims = asked.finish()
-        person = person_of(claims, asked.issuer, asked.claim, settings().oidc_roles)
-        half_done(db.engines[WRITE], NOBODY, request.remote_addr or "")
+        try:
+            claims = asked.finish()
+            person = person_of(claims, asked.issuer, asked.claim, settings().oidc_roles)
+        except Refused as refused:
+            if visit and refused.status == 502:  # no fault of who comes back
+                uncount()
+            raise
+        if visit:
+            uncount()
         if "account" in visit:
             return offer(person, visit["account"])
         if "confirm" in visit:
@@ -116,6 +122,11 @@ def single_sign_on_back() -> Response:
         return refuse(refused, visit)
     login_user(account, authn_via=["oidc"])
     return go_to(visit.get("next", FIRST_PAGE))
+
+
+def uncount() -> None:
+    """Take back the try that `wait_for` has counted."""
+    half_done(db.engines[WRITE], NOBODY, request.remote_addr or "")
 
 
 @bp.route("/account/single-sign-on/confirm", methods=["GET", "POST"])

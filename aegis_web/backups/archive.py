@@ -7,7 +7,7 @@ tables that our own migrations have made.
 import os
 import re
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BufferedReader
@@ -23,7 +23,9 @@ from aegis_web.backups.values import (
     LATEST_US,
     LISTS,
     LONGEST_NAME,
+    NUMBERS,
     OBJECTS,
+    PARTS,
     choice_of,
     readable,
     strange_value,
@@ -32,23 +34,26 @@ from aegis_web.backups.values import (
 DUMPED = b"PGDMP"
 HEADER = re.compile(rb"COPY (\S+) \((.*)\) FROM stdin;\n")
 END = b"\\.\n"
+ROWS_AT_ONCE = 20  # whose JSON is in memory
 WATCHED_LINES = 50_000  # between two looks whether to stop
 REFERENCES = """
     SELECT conrelid::regclass::text, quote_ident(conname), pg_get_constraintdef(oid)
     FROM pg_constraint
     WHERE contype = 'f' AND connamespace = current_schema()::regnamespace
 """
-TEXTS = """
+LIST = """
     CASE WHEN json_typeof({0}) = 'array' THEN NOT EXISTS (
-        SELECT 1 FROM json_array_elements({0}) AS one (value) WHERE json_typeof(value) <> 'string'
+        SELECT 1 FROM json_array_elements({0}) AS one (value) WHERE json_typeof(value) <> 'KIND'
     ) ELSE false END
 """
 SHAPES = {
     **dict.fromkeys(OBJECTS, "json_typeof({0}) = 'object'"),
-    **dict.fromkeys(LISTS, TEXTS),
+    **dict.fromkeys(LISTS, LIST.replace("KIND", "string")),
+    **dict.fromkeys(NUMBERS, LIST.replace("KIND", "number")),
+    **dict.fromkeys(PARTS, LIST.replace("KIND", "object")),
     "name": f"length({{0}}) <= {LONGEST_NAME}",
 }
-MAY_BE_UNREADABLE = "length({0}::text) > 200 OR strpos({0}::text, '\\u') > 0"
+MAY_BE_UNREADABLE = "length({0}::text) > 200 OR {0}::text ~ '\\\\u|[eE][+-]?[0-9]{{3}}'"
 STRANGE = "It was not made by this product: take a backup that Aegis Web has made."
 TOO_LARGE = (psycopg.errors.ProgramLimitExceeded, psycopg.errors.StatementTooComplex)
 LONGEST_LINE = 2**25  # bytes of one row
@@ -100,9 +105,15 @@ def load(connection: Connection, file: BufferedReader, watch: Watch) -> None:
 
     Raises: Unusable; psycopg.OperationalError where the rows are not to blame; Stopped.
     """
+    with refused_rows(), without_references(connection):
+        load_rows(connection, file, watch)
+
+
+@contextmanager
+def refused_rows() -> Iterator[None]:
+    """Raises: Unusable for what PostgreSQL says of rows; its own error where they are no cause."""
     try:
-        with without_references(connection):
-            load_rows(connection, file, watch)
+        yield
     except psycopg.Error as error:
         too_large = isinstance(error, TOO_LARGE)
         if isinstance(error, psycopg.OperationalError) and not too_large:
@@ -158,22 +169,41 @@ def require_good_values(connection: Connection, watch: Watch) -> None:
 
     Raises: Unusable for a value that the product could not read or show; Stopped.
     """
-    found, raw = inspect(connection), driver(connection)
-    for table in found.get_table_names():
-        watch.step(0, None, f"rows of {table} checked")
-        kinds = {column["name"]: column["type"] for column in found.get_columns(table)}
-        for name in kinds:
-            column = f'"{name}"'
-            rule = rule_of(table, name)
-            wrong = f'SELECT 1 FROM "{table}" WHERE NOT ({rule}) LIMIT 1'  # noqa: S608
-            if rule and raw.execute(wrong).fetchone():
-                raise Unusable(strange_value(table, name))
-            if isinstance(kinds[name], JSON):
-                doubtful = MAY_BE_UNREADABLE.format(column)
-                with raw.cursor(name="doubtful") as rows:
-                    rows.execute(f'SELECT {column}::text FROM "{table}" WHERE {doubtful}')  # noqa: S608
-                    if not all(readable(text) for (text,) in rows):
-                        raise Unusable(strange_value(table, name))
+    found = inspect(connection)
+    with refused_rows():
+        for table in found.get_table_names():
+            watch.step(0, None, f"rows of {table} checked")
+            kinds = {column["name"]: column["type"] for column in found.get_columns(table)}
+            documents = [name for name, kind in kinds.items() if isinstance(kind, JSON)]
+            wrong = wrong_column(connection, table, list(kinds)) or next(
+                (name for name in documents if not all_readable(connection, table, name)), None
+            )
+            if wrong:
+                raise Unusable(strange_value(table, wrong))
+
+
+def wrong_column(connection: Connection, table: str, names: Sequence[str]) -> str | None:
+    """A column in which some row breaks its rule; None: there is none. One look at each row."""
+    broken = {
+        name: f'("{name}" IS NOT NULL AND NOT ({rule}))'
+        for name in names
+        if (rule := rule_of(table, name))
+    }
+    if not broken:
+        return None
+    which = " ".join(f"WHEN {one} THEN '{name}'" for name, one in broken.items())
+    query = f'SELECT CASE {which} END FROM "{table}" WHERE {" OR ".join(broken.values())} LIMIT 1'  # noqa: S608
+    row = driver(connection).execute(query).fetchone()
+    return None if row is None else str(row[0])
+
+
+def all_readable(connection: Connection, table: str, name: str) -> bool:
+    """Whether Python can read all JSON in a column."""
+    doubtful = MAY_BE_UNREADABLE.format(f'"{name}"')
+    with driver(connection).cursor(name="doubtful") as rows:
+        rows.itersize = ROWS_AT_ONCE
+        rows.execute(f'SELECT "{name}"::text FROM "{table}" WHERE {doubtful}')  # noqa: S608
+        return all(readable(text) for (text,) in rows)
 
 
 def rule_of(table: str, name: str) -> str | None:

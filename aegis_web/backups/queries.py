@@ -259,7 +259,7 @@ def latest_backup() -> int:
     made_here = select(func.max(Backup.id)).where(Backup.origin.not_in(ELSEWHERE))
     newest = db.session.scalar(made_here)
     if newest is None:
-        raise NotFound("There is no backup yet.")
+        raise NotFound("No backup has been made here yet.")
     return int(newest)
 
 

@@ -19,7 +19,9 @@ from aegis_web.backups.values import (
     LATEST_US,
     LISTS,
     LONGEST_NAME,
+    NUMBERS,
     OBJECTS,
+    PARTS,
     STRANGE,
     choice_of,
     readable,
@@ -35,13 +37,15 @@ GROWTH = 3  # times the file's size: indexes that it may lack
 INSTANT = f"typeof({{0}}) = 'integer' AND {{0}} BETWEEN 0 AND {LATEST_US}"
 READABLE = "json_valid({0}) AND readable({0})"
 OBJECT = f"{READABLE} AND json_type({{0}}) = 'object'"
-TEXTS = (
+LIST = (
     f"{READABLE} AND json_type({{0}}) = 'array' "
-    "AND NOT EXISTS (SELECT 1 FROM json_each({0}) AS one WHERE one.type <> 'text')"
+    "AND NOT EXISTS (SELECT 1 FROM json_each({0}) AS one WHERE one.type <> 'KIND')"
 )
 SHAPES = {
     **dict.fromkeys(OBJECTS, OBJECT),
-    **dict.fromkeys(LISTS, TEXTS),
+    **dict.fromkeys(LISTS, LIST.replace("KIND", "text")),
+    **dict.fromkeys(NUMBERS, LIST.replace("KIND", "integer")),
+    **dict.fromkeys(PARTS, LIST.replace("KIND", "object")),
     "name": f"typeof({{0}}) = 'text' AND length({{0}}) <= {LONGEST_NAME}",
 }
 FITS = (  # by the declared type of a column, what a value of it must be

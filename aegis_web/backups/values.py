@@ -10,8 +10,10 @@ from aegis_web.runs.models import Kind, Lane, Reason, RunStatus
 LATEST_US = 253_402_300_799_999_999  # the end of the year 9999, in microseconds since the epoch
 DEEPEST = 100  # levels of JSON that a page can read and show
 LONGEST_NAME = 1_000  # characters; the product itself takes 200
-OBJECTS = {"trigger", "arguments"}  # columns that the product reads by their keys
-LISTS = {"tags", "retry_errors"}  # of texts
+LONGEST_JSON = 2**24  # characters
+OBJECTS = {"trigger", "arguments", "definition"}  # columns that the product reads by their keys
+LISTS = {"tags", "retry_errors", "scopes", "only_tags"}  # of texts
+NUMBERS, PARTS = {"jobs"}, {"periods"}  # lists of whole numbers, and of objects
 CHOICES: dict[tuple[str, str], type[Enum]] = {  # columns that hold one of a few values
     ("jobs", "origin"): Origin,
     ("jobs", "state"): JobState,
@@ -48,9 +50,11 @@ def strange_value(table: str, name: str) -> str:
 def readable(text: str) -> bool:
     """Whether Python can read this JSON and write it out again, however deep in calls it is."""
     try:
+        if len(text) > LONGEST_JSON:
+            return False
         level: list[Any] = [[json.loads(text)]]
-        json.dumps(level, ensure_ascii=False).encode()
-    except (TypeError, ValueError, RecursionError):  # none, many digits, half a sign, nested
+        json.dumps(level, ensure_ascii=False, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError):  # none, huge, half a sign, nested
         return False
     depth = 0
     while level and depth <= DEEPEST:

@@ -143,7 +143,7 @@ def cells_of(lying: Lying) -> tuple[str, ...]:
 @group.command("jobs")
 @click.argument("name", required=False)
 def show_jobs(name: str | None) -> None:
-    """Print the jobs of the backup NAME as text, of the newest one without a name.
+    """Print the jobs of the backup NAME as text, of the newest made here without a name.
 
     Secrets are not in it. Kept in a repository, it shows what changed from day to day.
     """

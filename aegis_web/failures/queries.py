@@ -192,19 +192,20 @@ def last_good(job_ids: Collection[int]) -> dict[int, Good]:
 def acknowledged(marks: Sequence[str]) -> dict[str, Known]:
     """Who knows these errors; for who sees some jobs only, as far as it is about those.
 
-    A note is theirs where it is about none but their jobs. One more query for them.
+    A note is shown to them where it is about none but their jobs, or their own. One more query.
     """
     if not marks:
         return {}
     query = select(Acknowledgement).where(Acknowledgement.fingerprint.in_(marks))
     found = list(db.session.scalars(query))
     named = {job for row in found for job in row.jobs}
-    seen = names_of(named).keys() if current() else named
+    sight = current()
+    seen = names_of(named).keys() if sight else named
     return {
         row.fingerprint: Known(
             row.made_at,
             row.made_by,
-            row.note if seen >= set(row.jobs) else "",
+            row.note if seen >= set(row.jobs) or (sight and sight.name == row.made_by) else "",
             frozenset(seen & set(row.jobs)),
         )
         for row in found

@@ -9,7 +9,6 @@ from aegis_web.web import (
     errors,
     formats,
     headers,
-    imports,
     incidents,
     language,
     navigation,
@@ -23,7 +22,6 @@ def init_app(app: Flask, settings: Settings) -> None:
     headers.init_app(app, https=settings.cookies_secure)
     static.init_app(app)
     addresses.init_app(app)
-    imports.init_app(app)
     compression.init_app(app)
     formats.init_app(app)
     preferences.init_app(app)

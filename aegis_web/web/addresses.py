@@ -19,7 +19,8 @@ def url_for(endpoint: str, **values: Any) -> str:
     """As Flask's; addresses that differ in one number alone are made of the first one's parts."""
     name, number = next(iter(values.items()), ("", 0))
     relative = endpoint.startswith(".")  # to the blueprint that answers: not the same everywhere
-    plain = len(values) < 2 and type(number) is int and number >= 0 and not relative
+    plain = len(values) < 2 and type(number) is int and number >= 0
+    plain = plain and not relative and not name.startswith("_")
     if not plain or not has_request_context():
         return flask.url_for(endpoint, **values)
     known, key = current_app.extensions[KNOWN], (request.script_root, endpoint, name)

@@ -37,6 +37,15 @@ def test_a_note_that_is_about_foreign_jobs_too_is_not(two: Two) -> None:
     assert CAROL in page  # it is known for their own job
 
 
+def test_ones_own_note_is_shown_whatever_else_it_is_about(two: Two) -> None:
+    add_run(two.app, two.theirs, RunStatus.FAILED, error=ERROR)
+    acknowledge(two.app)
+    bob = two.browser()
+    path = f"/failures/{fingerprint(ERROR)}/acknowledge"
+    assert bob.post(path, data={"note": "We look into it"}).status_code == 303
+    assert "We look into it" in bob.get("/failures").text
+
+
 def test_an_acknowledgement_of_foreign_jobs_alone_is_not(two: Two) -> None:
     add_run(two.app, two.theirs, RunStatus.FAILED, error=ERROR)
     acknowledge(two.app)

@@ -31,6 +31,18 @@ VALUES = {
         'UPDATE jobs SET arguments = \'{"a":' + "9" * 6_000 + "}'",
         "a value in arguments",
     ),
+    "a number beyond all": (
+        """UPDATE jobs SET arguments = '{"a":1e999}'""",
+        "a value in arguments",
+    ),
+    "a note about no jobs": (
+        "INSERT INTO acknowledgements VALUES ('x', '5', '', 1, 'x', NULL)",
+        "acknowledgements has a value in jobs",
+    ),
+    "a calendar of no periods": (
+        "INSERT INTO calendars (name, zone, periods, revision) VALUES ('x', 'UTC', '[1]', 1)",
+        "calendars has a value in periods",
+    ),
     "half a sign": ("""UPDATE jobs SET arguments = '{"a":"\\ud800"}'""", "a value in arguments"),
     "a choice that there is not": ("UPDATE jobs SET overlap = 'x'", "a value in overlap"),
     "a state of runs that there is not": (

@@ -9,7 +9,7 @@ from flask import Flask
 from playwright.sync_api import expect
 
 from aegis_web.config import Settings
-from aegis_web.web import working
+from aegis_web.web.working import Work
 from tests.backups.conftest import stored
 from tests.backups.test_restore import backed_up
 from tests.support.applications import MakeApp, signed_in
@@ -25,7 +25,7 @@ STEPS = [
 
 @pytest.fixture
 def app(make_app: MakeApp, sqlite_database: str, monkeypatch: pytest.MonkeyPatch) -> Flask:
-    monkeypatch.setattr(working, "AT_ONCE_SECONDS", 0)
+    monkeypatch.setattr(Work, "ends_within", lambda work, seconds: False)  # however quick it is
     return make_app(DATABASE_URL=sqlite_database)
 
 
@@ -73,6 +73,7 @@ def test_a_proof_shows_its_step_and_its_verdict(app: Flask) -> None:
     assert f'href="/backups/{backup_id}/restore"' in page
     file_of(app, 0).write_bytes(b"lost")
     page = admin.post(f"/backups/{backup_id}/prove").text
+    assert steps_in(page) == STEPS[3:]
     assert "this backup is proven" not in page
     assert stored(app)[0].proof_error in page
 

@@ -2,17 +2,20 @@
 
 import re
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import time_machine
 from flask import Flask
 from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
 
 from aegis_web.accounts.models import Account
 from aegis_web.accounts.rights import RIGHTS
 from aegis_web.clock import utc_now
 from aegis_web.extensions import db, transaction
 from aegis_web.runs.models import Run
+from aegis_web.tokens import actions
 from aegis_web.tokens.models import Token
 from aegis_web.tokens.scopes import ROUTES, SCOPES
 from tests.runs.rows import add_job
@@ -211,3 +214,20 @@ def test_a_form_that_is_sent_twice_makes_one_token(admin: Browser, app: Flask) -
     assert len({first, sent(request_key="l"), sent(days="9")}) == kept() == 3
     admin.post("/tokens/1/revoke")
     assert sent() != first  # none that was revoked comes back
+
+
+def test_a_form_that_was_quicker_on_another_way_is_found(
+    admin: Browser, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    form = {"name": "deploy", "scopes": ["jobs:run"], "days": "", "request_key": "k"}
+    add_token = actions.add_token
+
+    def too_late(*args: Any) -> None:
+        monkeypatch.setattr(actions, "add_token", add_token)
+        raise IntegrityError("INSERT", {}, Exception("UNIQUE"))
+
+    monkeypatch.setattr(actions, "add_token", too_late)
+    shown = [SHOWN.findall(admin.post("/tokens", data=form).text) for _ in range(2)]
+    assert shown[0] == shown[1] != []
+    with app.app_context():
+        assert len(db.session.scalars(select(Token)).unique().all()) == 1
