@@ -38,12 +38,14 @@ class Command:
 @bp.get("/palette")
 def index() -> Response:
     """The jobs, pages and commands that `?q=` means; a browser that wants a page gets the jobs."""
-    wanted = JobFilter.from_args({"q": request.args.get("q", "")})
+    asked = request.args.get("q", "")
+    wanted = JobFilter.from_args({"q": asked})
     if not wants_fragment():
         return go_to(url_for("jobs.index", **wanted.to_args()))
     return render(
         "palette/_list.html",
         "palette/_list.html",
+        asked=asked,
         jobs=list_jobs(wanted, JOBS_SHOWN).rows if wanted.text else (),
         pages=[page for page in pages() if page.meant_by(wanted.text)],
         commands=[command for command in commands() if command.meant_by(wanted.text)],

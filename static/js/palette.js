@@ -30,7 +30,9 @@ function stale() {
 }
 
 function answered() {
-  const found = Number(document.getElementById("palette-list").dataset.found);
+  const list = document.getElementById("palette-list");
+  if (list.dataset.asked !== field.value) return; // more was typed meanwhile: another comes
+  const found = Number(list.dataset.found);
   fresh = true;
   field.setAttribute("aria-expanded", String(found > 0));
   said.textContent = found ? _("{count} found", { count: found }) : _("Nothing matches.");

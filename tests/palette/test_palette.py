@@ -5,7 +5,7 @@ import re
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from aegis_web.audit.models import Actor
 from aegis_web.jobs.models import CatchUp
@@ -96,3 +96,22 @@ def test_the_keyboard_finds_chooses_and_leaves(app: Flask, open_signed_in: OpenP
     page.keyboard.press("Enter")
     expect(page.locator("html")).to_have_attribute("data-bs-theme", "dark")
     expect(field).to_be_hidden()
+
+
+@pytest.mark.browser
+def test_an_old_answer_chooses_nothing(app: Flask, open_signed_in: OpenPage) -> None:
+    """As on a slow line: Enter is pressed for what was typed, and the answer before it comes."""
+    page = open_signed_in("/runs")
+    held: list[Route] = []
+    page.route(re.compile(r"/palette\?q=$"), lambda route: held.append(route))
+    with page.expect_request(re.compile(r"/palette\?q=$")):
+        page.keyboard.press("Control+k")
+    field = page.get_by_role("combobox", name="Find a job")
+    field.evaluate("field => field.value = 'ledger'")
+    page.keyboard.press("Enter")
+    held[0].continue_()
+    expect(page.locator("#palette [role=option]").first).to_be_visible()
+    assert page.url.endswith("/runs")
+    field.press_sequentially(" ")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(r"/ledger$"))
