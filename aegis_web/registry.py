@@ -222,7 +222,8 @@ class Registry:
                     cure=refused.cure,
                 )
         return _(
-            "no service function is called %(name)s: choose another, or give one this alias",
+            "no service function is called %(name)s: choose another, give one this alias, or name "
+            "its module in AEGIS_SERVICES",
             name=name,
         )
 

@@ -71,7 +71,10 @@ def test_a_broken_job_says_why_and_how_to_mend_it(
     job_id = make_job()
     change(app, job_id, problem="broken", service="gone")
     page = text_of(admin.get(f"/jobs/{job_id}"))
-    assert "no service function is called gone: choose another, or give one this alias." in page
+    assert (
+        "no service function is called gone: choose another, give one this alias, or name its "
+        "module in AEGIS_SERVICES." in page
+    )
     assert "Repair…" in page
     answer = admin.post(f"/jobs/{job_id}/run")
     assert answer.status_code == 409
