@@ -1,9 +1,10 @@
 """Pages between a desk and a phone: none scrolls sideways, and no table runs out of its card."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
+import time_machine
 from flask import Flask
 from playwright.sync_api import Page
 
@@ -24,7 +25,16 @@ OVERFLOWS = """() => [...document.querySelectorAll(".card > .table-responsive, .
 
 
 @pytest.fixture
-def jobs(app: Flask) -> None:
+def midnight() -> Iterator[None]:
+    """It is early on a Monday in Berlin, so that times name their days and are at their longest."""
+    now = utc_now()
+    sunday = now + timedelta(days=6 - now.weekday())
+    with time_machine.travel(sunday.replace(hour=23, minute=30)):
+        yield
+
+
+@pytest.fixture
+def jobs(midnight: None, app: Flask) -> None:
     """Jobs as a team has them: of every state, with runs and with an account in the ledger."""
     now = utc_now()
     paused = {"state": JobState.PAUSED, "pause_reason": "The partner moves to another data centre"}
