@@ -335,7 +335,7 @@ def test_a_kill_leaves_no_text_that_counts(
 
 def test_the_command_line_prints_it(app: Flask, make_backup: MakeBackup) -> None:
     run = app.test_cli_runner().invoke
-    assert "There is no backup yet" in run(args=["backups", "jobs"]).output
+    assert "No backup has been made here yet" in run(args=["backups", "jobs"]).output
     first, second = make_backup(), make_backup()
     newest = run(args=["backups", "jobs"])
     assert newest.output == (folder_of(app) / f"{second.file_name}.jobs.yaml").read_text()
