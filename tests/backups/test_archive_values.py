@@ -10,7 +10,7 @@ from aegis_web.extensions import db
 from tests.backups.conftest import stored
 from tests.backups.test_archives import changed
 from tests.backups.test_restore import add_job, app, jobs_of
-from tests.backups.test_uploads import refused
+from tests.backups.test_uploads import VALUES, refused
 
 __all__ = ["app"]
 
@@ -18,43 +18,6 @@ pytestmark = [
     pytest.mark.postgresql,
     pytest.mark.parametrize("machine", ["postgresql"], indirect=True),
 ]
-
-VALUES = {
-    "JSON of another shape": ("UPDATE jobs SET tags = '5'", "a value in tags"),
-    "a tag that is no text": ("UPDATE jobs SET tags = '[{}]'", "a value in tags"),
-    "arguments without names": ("UPDATE jobs SET arguments = '[1]'", "a value in arguments"),
-    "JSON too deep to be shown": (
-        "UPDATE jobs SET arguments = '" + '{"a":' * 500 + "1" + "}" * 500 + "'",
-        "a value in arguments",
-    ),
-    "a number too long to be read": (
-        'UPDATE jobs SET arguments = \'{"a":' + "9" * 6_000 + "}'",
-        "a value in arguments",
-    ),
-    "a number beyond all": (
-        """UPDATE jobs SET arguments = '{"a":1e999}'""",
-        "a value in arguments",
-    ),
-    "a note about no jobs": (
-        "INSERT INTO acknowledgements VALUES ('x', '5', '', 1, 'x', NULL)",
-        "acknowledgements has a value in jobs",
-    ),
-    "a calendar of no periods": (
-        "INSERT INTO calendars (name, zone, periods, revision) VALUES ('x', 'UTC', '[1]', 1)",
-        "calendars has a value in periods",
-    ),
-    "half a sign": ("""UPDATE jobs SET arguments = '{"a":"\\ud800"}'""", "a value in arguments"),
-    "a choice that there is not": ("UPDATE jobs SET overlap = 'x'", "a value in overlap"),
-    "a state of runs that there is not": (
-        "INSERT INTO run_counts SELECT id, 1, 42, 1 FROM jobs",
-        "table run_counts has a value in status",
-    ),
-    "a name that fills a page": ("UPDATE jobs SET name = repeat('x', 2000)", "a value in name"),
-    "an instant that no clock shows": (
-        f"UPDATE jobs SET updated_at = {2**62}",
-        "a value in updated_at",
-    ),
-}
 
 
 def copy_after(app: Flask, change: str) -> bytes:

@@ -79,28 +79,10 @@ EVIL = (
     "CREATE VIEW everything AS SELECT * FROM accounts",
     "CREATE TABLE virus (x); CREATE VIRTUAL TABLE words USING fts5(x)",
 )
-STRANGE = {
-    "a view in place of a table": (
-        "ALTER TABLE groups RENAME TO g; CREATE VIEW groups AS SELECT * FROM g",
-        "no table groups",
-    ),
-    "a virtual table": (
-        "DROP TABLE groups; CREATE VIRTUAL TABLE groups USING fts5(name, max_running)",
-        "no table groups",
-    ),
-    "a table less": ("DROP TABLE saved_views", "no table saved_views"),
-    "a column less": ("ALTER TABLE jobs DROP COLUMN description", "no column description"),
-    "a computed column": (
-        "ALTER TABLE groups ADD COLUMN more AS (zeroblob(1000000000))",
-        "computed columns",
-    ),
-    "no revision": ("DELETE FROM alembic_version", "nothing of its schema"),
-    "no table of it": ("DROP TABLE alembic_version", "no table alembic_version"),
-    "a newer release": ("UPDATE alembic_version SET version_num = '9999'", "newer release"),
-    "text for a number": ("UPDATE jobs SET revision = 'many'", "a value in revision"),
-    "no JSON": ("UPDATE jobs SET trigger = 'daily'", "a value in trigger"),
+VALUES = {  # that fit the tables of both databases, and that no release writes
     "JSON of another shape": ("UPDATE jobs SET tags = '5'", "a value in tags"),
     "a tag that is no text": ("UPDATE jobs SET tags = '[{}]'", "a value in tags"),
+    "arguments without names": ("UPDATE jobs SET arguments = '[1]'", "a value in arguments"),
     "JSON too deep to be read": (
         "UPDATE jobs SET arguments = '" + '{"a":' * 500 + "1" + "}" * 500 + "'",
         "a value in arguments",
@@ -124,17 +106,39 @@ STRANGE = {
     "half a sign": ("""UPDATE jobs SET arguments = '{"a":"\\ud800"}'""", "a value in arguments"),
     "a choice that there is not": ("UPDATE jobs SET overlap = 'perhaps'", "a value in overlap"),
     "a state of runs that there is not": (
-        "INSERT INTO run_counts VALUES (1, 1, 42, 1)",
+        "INSERT INTO run_counts SELECT id, 1, 42, 1 FROM jobs",
         "table run_counts has a value in status",
     ),
     "a name that fills a page": (
-        "UPDATE jobs SET name = printf('%.2000c', 'x')",
+        f"UPDATE jobs SET name = '{'x' * 2000}'",
         "a value in name",
     ),
     "an instant that no clock shows": (
         f"UPDATE jobs SET updated_at = {2**62}",
         "a value in updated_at",
     ),
+}  # fmt: skip
+STRANGE = {
+    "a view in place of a table": (
+        "ALTER TABLE groups RENAME TO g; CREATE VIEW groups AS SELECT * FROM g",
+        "no table groups",
+    ),
+    "a virtual table": (
+        "DROP TABLE groups; CREATE VIRTUAL TABLE groups USING fts5(name, max_running)",
+        "no table groups",
+    ),
+    "a table less": ("DROP TABLE saved_views", "no table saved_views"),
+    "a column less": ("ALTER TABLE jobs DROP COLUMN description", "no column description"),
+    "a computed column": (
+        "ALTER TABLE groups ADD COLUMN more AS (zeroblob(1000000000))",
+        "computed columns",
+    ),
+    "no revision": ("DELETE FROM alembic_version", "nothing of its schema"),
+    "no table of it": ("DROP TABLE alembic_version", "no table alembic_version"),
+    "a newer release": ("UPDATE alembic_version SET version_num = '9999'", "newer release"),
+    "text for a number": ("UPDATE jobs SET revision = 'many'", "a value in revision"),
+    "no JSON": ("UPDATE jobs SET trigger = 'daily'", "a value in trigger"),
+    **VALUES,
 }  # fmt: skip
 
 
